@@ -270,7 +270,8 @@ def eb_spatial(
     itself = np.flatnonzero(used)
     i, j = np.r_[i[both], itself], np.r_[j[both], itself]
     size = np.bincount(i, minlength=c.size).astype(np.float64)
-    around = _positive(np.bincount(i, weights=people[j], minlength=c.size))
+    residents: Floats = np.bincount(i, weights=people[j], minlength=c.size).astype(np.float64)
+    around = _positive(residents)
     mean = np.bincount(i, weights=c[j], minlength=c.size) / around
     from_mean = mean[i] if variant == "esda" else mean[j]
     squares = np.bincount(i, weights=people[j] * (c[j] / people[j] - from_mean) ** 2, minlength=c.size)
