@@ -107,7 +107,7 @@ def concentration_index(
     *,
     bounds: tuple[float, float] | None = None,
 ) -> float:
-    """Concentration index CI = (2/μ)·Σ w_i(y_i − μ)(R_i − ½), from −1 to 1; NaN for a mean of 0.
+    """Concentration index CI = 2·Σ w_i(y_i/μ − 1)(R_i − ½), from −1 to 1; NaN for a mean of 0.
 
     R is the weighted fractional mid-rank by `rank_by` (ties share it), w sums to 1. Positive: `values` gather
     where `rank_by` is high. With `bounds` (a, b) of a bounded value such as a share, Erreygers' form
@@ -130,7 +130,7 @@ def concentration_index(
     mean = float(w @ y)
     if mean == 0:
         return float("nan")
-    index = 2 / mean * float(np.sum(w * (y - mean) * (_mid_rank(r, w) - 0.5)))
+    index = 2 * float(np.sum(w * (y / mean - 1) * (_mid_rank(r, w) - 0.5)))
     return index if bounds is None else 4 * mean * index / (bounds[1] - bounds[0])
 
 
