@@ -1,0 +1,256 @@
+"""Printing what `show` found: rich tables for people; `--json` prints the same numbers for programs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.show import band, share
+
+NOT_RECORDED = {
+    "contact": "no one to contact on record",
+    "respond": "no responder on record",
+    "place": "no place to go on record",
+}
+PRODUCT_WORDS = {
+    "excess": "where this call reason is a larger share of all calls than elsewhere",
+    "volume": "where most of these calls are; no claim of significance",
+}
+
+
+def plain_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name, side in columns:
+        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+    return table
+
+
+def _top(told: dict[str, Any], title: str) -> Panel:
+    lines = [Text(" · ".join(told["windows"]) + f" · {told['years']:.2f} years on file", style="dim")]
+    lines += [Text(one, style="yellow") for one in told["banners"]]
+    return Panel(Group(*lines), title=Text(f"{told['city']} - {title}"), title_align="left", expand=False)
+
+
+def _lines(title: str, sentences: Iterable[str]) -> Text:
+    told = [f"{title}\n", *[f"  {one}\n" for one in sentences]]
+    return Text("".join(told).rstrip(), style="dim") if len(told) > 1 else Text("")
+
+
+def print_gaps(console: Console, told: dict[str, Any]) -> None:
+    """The denominator, the city per call reason and leg, the flagged areas, then thresholds and caveats."""
+    parts: list[RenderableType] = [_top(told, "unmet calls"), _denominator(told["denominator"])]
+    parts += [_need_table(rows) for rows in _by_need(told["city_totals"])]
+    parts += [
+        _areas(told),
+        _lines("How it was judged", [*told["thresholds"], f"services as of {told['services_as_of']}"]),
+    ]
+    parts += [_lines("What the data cannot say", told["caveats"]), _lines("Read this", told["notes"])]
+    for part in parts:
+        console.print(part)
+
+
+def _denominator(n: dict[str, int]) -> Text:
+    return Text(
+        f"{n['community']:,} community calls -> {n['in_scope']:,} in scope "
+        f"(of these {n['tier_unknown']:,} of unknown tier; {n['no_one_found']:,} no one found; "
+        f"{n['at_institutions']:,} at institutions; {n['not_placed']:,} not placed on the map)\n"
+        f"not in scope: {n['police_or_ems']:,} police or EMS must attend · {n['criminal']:,} offences · "
+        f"{n['other_need']:,} other reasons · {n['unresolved']:,} unfounded, cancelled or duplicate"
+    )
+
+
+def _by_need(totals: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    for need in dict.fromkeys(row["need"] for row in totals):
+        yield [row for row in totals if row["need"] == need]
+
+
+def _need_table(rows: list[dict[str, Any]]) -> RenderableType:
+    first = rows[0]
+    columns = [
+        ("", "l"),
+        ("in scope", "r"),
+        ("listed as available", "r"),
+        ("uncertain", "r"),
+        ("none near (spatial)", "r"),
+    ]
+    columns += [("none takes them (barrier)", "r"), ("none on then (temporal)", "r"), ("unmet calls", "l")]
+    columns += [("share", "r"), ("per year, 90 %", "r")]
+    table = plain_table(f"{first['label']} - police or EMS must attend: {first['n_police_or_ems']:,}", columns)
+    for row in rows:
+        if row["not_recorded"]:
+            table.add_row(row["leg_words"], f"{row['n_calls']:,}", *[""] * 5, NOT_RECORDED[row["leg"]], "", "")
+            continue
+        table.add_row(
+            row["leg_words"],
+            *[f"{row[name]:,}" for name in ("n_calls", "available", "uncertain", "spatial", "barrier", "temporal")],
+            band(row["at_least"], row["at_most"]),
+            share(row["at_least"], row["at_most"], row["n_calls"]),
+            f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f}",
+        )
+    busiest = [
+        f"{row['leg_words']}: {row['n_places']:,} places; without the busiest 1 % of them "
+        f"{row['n_without_busiest']:,} calls, at least {row['at_least_without_busiest']:,} unmet"
+        for row in rows
+        if not row["not_recorded"]
+    ]
+    return Group(table, Text("\n".join(f"   {one}" for one in busiest), style="dim"))
+
+
+def _areas(told: dict[str, Any]) -> RenderableType:
+    standard = told["standard"]
+    words = f"Flagged {told['level']}s: probability at least 80 % that more than {standard['share']:.0%} is unmet"
+    table = plain_table(
+        f"{words} ({standard['source']})",
+        [("area", "l"), ("call reason", "l"), ("leg", "l"), ("flag", "l"), ("calls", "r"), ("unmet", "l"),
+         ("share", "r"), ("P at least", "r"), ("P at most", "r"), ("rank, 90 %", "r")],
+    )  # fmt: skip
+    for row in told["areas"]:
+        rank = "-" if row["rank_low"] is None else f"{row['rank_low']:.0f}-{row['rank_high']:.0f}"
+        table.add_row(
+            Text(str(row["name"])),
+            row["need"].replace("_", " "),
+            row["leg"],
+            row["flag"],
+            f"{row['n_calls']:,}",
+            band(row["at_least"], row["at_most"]),
+            share(row["at_least"], row["at_most"], row["n_calls"]),
+            f"{row['p_over_standard']:.2f}",
+            f"{row['p_over_standard_most']:.2f}",
+            rank,
+        )
+    return table if told["areas"] else Text(f"{words}: none of this level ({standard['source']}).")
+
+
+def print_hotspots(console: Console, told: dict[str, Any]) -> None:
+    """Recurring-call areas per call reason, what was left out of the scan, and caveats."""
+    console.print(_top(told, f"recurring-call areas ({told['product']})"))
+    console.print(Text(PRODUCT_WORDS[told["product"]], style="dim"))
+    table = plain_table(
+        f"{sum(row['is_recurring'] is True for row in told['rows'])} recurring of {len(told['rows'])} found",
+        [("call reason", "l"), ("in", "l"), ("status", "l"), ("calls", "r"), ("places", "r"), ("radius", "r"),
+         ("times elsewhere", "r"), ("p", "r"), ("weeks", "r"), ("busiest week", "r"), ("peak hours", "l"),
+         ("at peak: no responder", "l"), ("at peak: no place", "l")],
+    )  # fmt: skip
+    for row in told["rows"]:
+        end = (row["peak_start"] + 8) % 24
+        table.add_row(
+            row["label"],
+            Text(row["where"]),
+            _status(row),
+            f"{row['n_calls']:,}",
+            f"{row['n_places']:,}",
+            "-" if row["radius_m"] is None else f"{row['radius_m']:.0f} m",
+            "-" if row["relative_risk"] is None else f"{row['relative_risk']:.1f}",
+            "-" if row["p_value"] is None else f"{row['p_value']:.3f}",
+            f"{row['n_weeks']}",
+            "-" if row["max_week_share"] is None else f"{row['max_week_share']:.0%}",
+            f"{row['peak_start']:02d}-{end:02d} h ({row['peak_share']:.0%})",
+            _at_peak(row, "respond"),
+            _at_peak(row, "place"),
+        )
+    console.print(table if told["rows"] else Text("None found."))
+    out = told["left_out"]
+    console.print(
+        Text(
+            f"Left out of the scan: {out['placeholder']} placeholder addresses, {out['institution']} institution "
+            f"places, {out['unexplained']} unexplained sinks.",
+            style="dim",
+        )
+    )
+    console.print(_lines("Known about the data", [_sentence(one) for one in told["findings"]]))
+    console.print(_lines("What the data cannot say", told["caveats"]))
+    console.print(_lines("Read this", told["notes"]))
+
+
+def _status(row: dict[str, Any]) -> Text:
+    if row["is_recurring"] is None:
+        return Text(f"not assessed: {row['reason']}", style="yellow")
+    if row["is_recurring"]:
+        return Text(f"recurring ({row['status']})", style="bold")
+    return Text(f"{row['status'].replace('_', ' ')}: {row['reason'] or ''}".rstrip(": "))
+
+
+def _at_peak(row: dict[str, Any], leg: str) -> str:
+    least, most = row[f"{leg}_at_least"], row[f"{leg}_at_most"]
+    return "-" if least is None or not row["n_peak"] else f"{least:,}-{most:,} of {row['n_peak']:,}"
+
+
+def _sentence(finding: dict[str, Any]) -> str:
+    sample = f" [{finding['sample']}]" if finding["sample"] else ""
+    return f"{finding['detail']} ({finding['n_rows']:,}){sample}"
+
+
+def print_quality(console: Console, told: dict[str, Any]) -> None:
+    """What came in, what was refused and why, and the findings, worst first."""
+    console.print(_top(told, "data quality"))
+    console.print(counts_table(told["counts"]))
+    refused = plain_table("Refused rows", [("source", "l"), ("reason", "l"), ("column", "l"), ("rows", "r")])
+    for row in told["quarantine"]:
+        refused.add_row(Text(row["source_id"]), row["reason"], Text(str(row["column"])), f"{row['n_rows']:,}")
+    console.print(refused if told["quarantine"] else Text("No row was refused."))
+    found = plain_table(
+        "Findings",
+        [("", "l"), ("stage", "l"), ("source", "l"), ("code", "l"), ("rows", "r"), ("share", "r"), ("what", "l")],
+    )
+    for row in told["findings"]:
+        share_ = "" if row["share"] is None else f"{row['share']:.1%}"
+        what = f"{row['detail']}" + (f" [{row['sample']}]" if row["sample"] else "")
+        found.add_row(
+            Text(row["severity"], style={"error": "red", "warning": "yellow"}.get(row["severity"], "dim")),
+            row["stage"],
+            Text(row["source_id"]),
+            row["reason"],
+            f"{row['n_rows']:,}",
+            share_,
+            Text(what),
+        )
+    console.print(found)
+    console.print(_lines("What the data cannot say", told["caveats"]))
+
+
+def counts_table(counts: Iterable[dict[str, Any]]) -> Table:
+    """`rows in = kept + quarantined + merged`, per file."""
+    table = plain_table(
+        "rows in = kept + quarantined + merged",
+        [
+            ("source", "l"),
+            ("kind", "l"),
+            ("file", "l"),
+            ("rows in", "r"),
+            ("kept", "r"),
+            ("quarantined", "r"),
+            ("merged", "r"),
+        ],
+    )
+    for row in counts:
+        names = ("rows_in", "rows_kept", "rows_quarantined", "rows_merged")
+        table.add_row(
+            Text(row["source_id"]), row["kind"], Text(row["path"]), *[f"{int(row[name]):,}" for name in names]
+        )
+    return table
+
+
+def print_verification(console: Console, told: dict[str, Any]) -> None:
+    """The services to ask, most decisive first."""
+    console.print(_top(told, "verification list"))
+    table = plain_table(
+        "Confirm these first: cumulative share unmet if all so far answer no (at least) or yes (at most)",
+        [("call reason", "l"), ("leg", "l"), ("#", "r"), ("service", "l"), ("missing", "l"), ("calls moved", "r"),
+         ("all no: at least", "r"), ("all yes: at most", "r")],
+    )  # fmt: skip
+    for row in told["rows"]:
+        table.add_row(
+            row["need"].replace("_", " "),
+            row["leg"],
+            str(row["rank"]),
+            Text(row["name"]),
+            row["unknowns"],
+            f"{row['n_moved']:,}",
+            f"{row['share_least_if_no']:.0%}",
+            f"{row['share_most_if_yes']:.0%}",
+        )
+    console.print(table if told["rows"] else Text("Nothing to confirm: no call hangs on a missing answer."))
