@@ -51,9 +51,7 @@ def metric_crs(lons: ArrayLike, lats: ArrayLike) -> int:
     lon, lat = _pair(lons, lats)
     usable = np.isfinite(lon) & np.isfinite(lat)
     if not usable.any():
-        raise CrsError(
-            "Expected degrees to choose a reference system from, got no usable point [0]; check columns."
-        )
+        raise CrsError("Expected degrees to choose a reference system from, got no usable point [0]; check columns.")
     west, east, south, north = _extent(lon[usable], lat[usable])
     if west < -180 or east > 180 or south < -90 or north > 90:
         raise CrsError(
@@ -80,18 +78,12 @@ def require_metric(crs: object) -> CRS:
     """
     known = _known(crs)
     if not known.is_projected:
-        raise CrsError(
-            f"Expected a projected reference system in metres, got [{_name(known)}]; use metric_crs()."
-        )
+        raise CrsError(f"Expected a projected reference system in metres, got [{_name(known)}]; use metric_crs().")
     if _is_stretched(known):
-        raise CrsError(
-            f"Expected a reference system true to distance, got [{_name(known)}]; use metric_crs()."
-        )
+        raise CrsError(f"Expected a reference system true to distance, got [{_name(known)}]; use metric_crs().")
     factors = {axis.unit_conversion_factor for axis in known.axis_info}
     if factors != {1.0}:
-        raise CrsError(
-            f"Expected metres, got another unit in [{_name(known)}]; carry it over with to_metric()."
-        )
+        raise CrsError(f"Expected metres, got another unit in [{_name(known)}]; carry it over with to_metric().")
     return known
 
 
@@ -113,9 +105,7 @@ def haversine_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLi
     2R·asin√(sin²(Δφ/2) + cosφ₁·cosφ₂·sin²(Δλ/2)); NaN where a coordinate is missing; arguments broadcast.
     Up to 0.6 % from the ellipsoid: measure in a projected system where you can.
     """
-    lam1, phi1, lam2, phi2 = (
-        np.radians(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2)
-    )
+    lam1, phi1, lam2, phi2 = (np.radians(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2))
     half = np.sin((phi2 - phi1) / 2) ** 2 + np.cos(phi1) * np.cos(phi2) * np.sin((lam2 - lam1) / 2) ** 2
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))), dtype=np.float64)
 
@@ -131,21 +121,15 @@ def diagnose(x: ArrayLike, y: ArrayLike, *, crs: str, bbox: tuple[float, float, 
     """
     west, south, east, north = bbox
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise InputError(
-            f"Expected a box (west, south, east, north) in degrees, got [{bbox}]; check its order."
-        )
+        raise InputError(f"Expected a box (west, south, east, north) in degrees, got [{bbox}]; check its order.")
     declared = _known(crs)
     east_or_lon, north_or_lat = _usable(*_pair(x, y))
     if east_or_lon.size == 0:
-        return Diagnosis(
-            share_inside=0.0, hypothesis="unknown", sentence="No usable coordinates: all missing or 0, 0."
-        )
+        return Diagnosis(share_inside=0.0, hypothesis="unknown", sentence="No usable coordinates: all missing or 0, 0.")
     as_declared = _share_inside(east_or_lon, north_or_lat, declared, bbox)
     if as_declared >= 0.5:
         sentence = f"{as_declared:.0%} of points fall inside the city's box."
-        return Diagnosis(
-            share_inside=as_declared, hypothesis="ok", sentence=sentence, fits_crs=_name(declared)
-        )
+        return Diagnosis(share_inside=as_declared, hypothesis="ok", sentence=sentence, fits_crs=_name(declared))
     for hypothesis, other, reading, advice in _readings(declared, bbox):
         a, b = reading(east_or_lon, north_or_lat)
         share = _share_inside(a, b, other, bbox)
@@ -154,9 +138,7 @@ def diagnose(x: ArrayLike, y: ArrayLike, *, crs: str, bbox: tuple[float, float, 
                 f"{1 - as_declared:.0%} of points fall outside the city's box as {_name(declared)}; "
                 f"{advice}, {share:.0%} fall inside."
             )
-            return Diagnosis(
-                share_inside=as_declared, hypothesis=hypothesis, sentence=sentence, fits_crs=_name(other)
-            )
+            return Diagnosis(share_inside=as_declared, hypothesis=hypothesis, sentence=sentence, fits_crs=_name(other))
     sentence = (
         f"{1 - as_declared:.0%} of points fall outside the city's box as {_name(declared)}, and no reading "
         "tried fits: check the reference system and the box."
@@ -261,9 +243,7 @@ def _known(crs: object) -> CRS:
     try:
         return CRS.from_user_input(crs)
     except _ProjError as error:
-        raise CrsError(
-            f"Expected a reference system such as EPSG:4326, got [{crs}]; correct its code."
-        ) from error
+        raise CrsError(f"Expected a reference system such as EPSG:4326, got [{crs}]; correct its code.") from error
 
 
 def _name(crs: CRS) -> str:
@@ -274,9 +254,7 @@ def _name(crs: CRS) -> str:
 def _is_stretched(crs: CRS) -> bool:
     operation = crs.coordinate_operation
     method = operation.method_name.lower() if operation is not None else ""
-    return (
-        "transverse" not in method and "oblique" not in method and any(word in method for word in _STRETCHED)
-    )
+    return "transverse" not in method and "oblique" not in method and any(word in method for word in _STRETCHED)
 
 
 def _extent(lon: Floats, lat: Floats) -> tuple[float, float, float, float]:

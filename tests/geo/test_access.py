@@ -247,14 +247,17 @@ def test_raam_by_hand() -> None:
 
 def test_raam_is_an_equilibrium_and_order_free() -> None:
     demand, supply, minutes, _ = city(3)
-    found = raam(demand, supply, minutes, tau=30)
+    found = raam(demand, supply, minutes, tau=30, tolerance=1e-9)
     assert found.gap <= 1e-9
     assert found.load.sum() == pytest.approx(demand.sum())
     crowding = found.load / (supply * demand.sum() / supply.sum())
     np.testing.assert_allclose(found.cost, (crowding + minutes / 30).min(axis=1), rtol=1e-9)
     order = np.random.default_rng(1).permutation(len(demand))
-    np.testing.assert_allclose(raam(demand[order], supply, minutes[order], tau=30).cost, found.cost[order], rtol=1e-6)
-    more = raam(demand, supply * 2, minutes, tau=30, rho=demand.sum() / supply.sum())
+    turned = raam(demand[order], supply, minutes[order], tau=30, tolerance=1e-9)
+    np.testing.assert_allclose(turned.cost, found.cost[order], rtol=1e-6)
+    coarse = raam(demand, supply, minutes, tau=30)
+    np.testing.assert_allclose(coarse.cost, found.cost, rtol=5e-3)
+    more = raam(demand, supply * 2, minutes, tau=30, tolerance=1e-9, rho=demand.sum() / supply.sum())
     assert (more.cost <= found.cost + 1e-9).all()
 
 
@@ -297,7 +300,7 @@ def test_oracle_fca_sf_stores(oracle_dir: Path) -> None:
     np.testing.assert_allclose(modified.access, expected["cf_m2sfca_step"], rtol=1e-12, atol=0)
     assert people @ modified.access == pytest.approx(36.041556153524354, rel=1e-12)
     # The peer stops after 150 moves, short of equilibrium in three places; ours is the equilibrium itself.
-    agents = raam(people, stores, minutes, tau=15)
+    agents = raam(people, stores, minutes, tau=15, tolerance=1e-9)
     off = np.abs(agents.cost / expected["access_pkg_raam_supply"].to_numpy() - 1)
     assert agents.gap <= 1e-9
     assert agents.cost.mean() == pytest.approx(1.2847840668514077, rel=0.01)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -85,6 +85,7 @@ def test_no_service_no_reach() -> None:
     arrays(np.float64, (3, 2), elements=st.floats(0, 1)),
     arrays(np.float64, (2, 4), elements=st.floats(0, 1)),
 )
+@settings(deadline=None)
 def test_more_hours_or_services_never_raise_it(calls: np.ndarray, weights: np.ndarray, hours: np.ndarray) -> None:
     best = access_weighted(calls, weights, hours, years=1)
     independent = access_weighted(calls, weights, hours, years=1, combine="independent")
@@ -168,6 +169,7 @@ def test_erreygers_form_does_not_mind_the_complement() -> None:
 
 
 @given(arrays(np.float64, st.integers(2, 20), elements=st.floats(0, 100, allow_subnormal=False)), st.integers(0, 99))
+@settings(deadline=None)
 def test_concentration_bounds_sign_and_repeats(values: np.ndarray, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rank, weights = rng.integers(0, 5, values.size).astype(float), rng.integers(1, 5, values.size)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
@@ -89,9 +89,7 @@ def test_us_survey_feet_are_not_international_feet() -> None:
     x, y = to_metric(3680431.581402399, 529909.5917900706, source_crs="EPSG:3452", target_crs=32615)
     true_x, true_y = to_metric(-90.0715, 29.9511, source_crs=4326, target_crs=32615)
     assert np.hypot(x - true_x, y - true_y).item() < 0.01
-    wrong = to_metric(
-        3680431.581402399 * 0.3048, 529909.5917900706 * 0.3048, source_crs=26982, target_crs=32615
-    )
+    wrong = to_metric(3680431.581402399 * 0.3048, 529909.5917900706 * 0.3048, source_crs=26982, target_crs=32615)
     assert np.hypot(wrong[0] - true_x, wrong[1] - true_y).item() > 1
 
 
@@ -141,6 +139,7 @@ def test_zones_at_the_edges() -> None:
 
 
 @given(st.floats(-179.9, 179.9), st.floats(-79, 55))
+@settings(deadline=None)
 def test_zone_is_never_more_than_three_degrees_away(lon: float, lat: float) -> None:
     zone = metric_crs([lon], [lat]) % 100
     assert abs((zone * 6 - 183) - lon) <= 3.0 + 1e-9

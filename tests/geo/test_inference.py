@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -49,6 +49,7 @@ def test_fdr_refuses() -> None:
 
 
 @given(arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)))
+@settings(deadline=None)
 def test_adjusted_are_ordered_and_never_smaller(p: np.ndarray) -> None:
     order = np.argsort(p, kind="stable")
     for method in ("bh", "by", "holm", "bonferroni"):

@@ -156,6 +156,7 @@ def test_dispersion() -> None:
 
 
 @given(st.integers(0, 500), st.floats(50, 1e5), st.floats(0.1, 9))
+@settings(deadline=None)
 def test_limits_hold_the_rate(calls: int, pop: float, years: float) -> None:
     for moe in (None, 0.3 * pop):
         found = rate_interval(calls, pop, years=years, population_moe=moe)
@@ -293,7 +294,7 @@ def test_eb_edges() -> None:
 
 
 @given(st.integers(2, 40), st.integers(0, 10_000))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_eb_lies_between_raw_and_mean(n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     people = rng.integers(1, 4000, n).astype(float)
