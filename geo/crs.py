@@ -87,6 +87,16 @@ def require_metric(crs: object) -> CRS:
     return known
 
 
+def to_degrees(x: ArrayLike, y: ArrayLike, *, source_crs: object) -> tuple[Floats, Floats]:
+    """Longitude and latitude (EPSG:4326) of projected coordinates; for export and print only.
+
+    Raises CrsError for an unknown system.
+    """
+    transformer = Transformer.from_crs(_known(source_crs), CRS.from_epsg(4326), always_xy=True)
+    lon, lat = transformer.transform(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    return np.asarray(lon), np.asarray(lat)
+
+
 def to_metric(x: ArrayLike, y: ArrayLike, *, source_crs: object, target_crs: object) -> tuple[Floats, Floats]:
     """Easting and northing in metres of points given in another reference system.
 

@@ -167,7 +167,7 @@ def garwood_per_year(
     alpha = 1 - level
     low = np.where(at_least > 0, stats.chi2.ppf(alpha / 2, 2 * np.maximum(at_least, 1e-9)) / 2, 0.0)
     high = stats.chi2.ppf(1 - alpha / 2, 2 * at_most + 2) / 2
-    return low / years, high / years
+    return low / years, np.asarray(high / years, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +284,9 @@ def confirmations(
     moved = held & settles[profile]
     alone = held & (held.sum(axis=1) == 1)[:, None]
     n_moved, n_alone = weight @ moved, weight @ alone
-    order, yes, no = [], [], []
+    order: list[int] = []
+    yes: list[int] = []
+    no: list[int] = []
     unsettled = np.ones(len(weight), bool)
     left = held.sum(axis=1)
     while True:

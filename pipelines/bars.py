@@ -28,10 +28,10 @@ class StageProgress:
         self.stage = stage
         self.task = self.bars.add_task(stage, total=total)
 
-    def advance(self, done: int, total: int | None = None) -> None:
-        """`done` rows so far, of `total` where known."""
+    def advance(self, step: str, done: int, total: int) -> None:
+        """`done` of `total` rows of a step of the stage."""
         if self.task is not None:
-            self.bars.update(self.task, completed=done, total=total)
+            self.bars.update(self.task, description=f"{self.stage}: {step}", completed=done, total=total)
 
     def end(self, stage: str, rows: int, seconds: float, skipped: bool) -> None:
         if self.task is not None and not skipped:

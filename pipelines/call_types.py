@@ -44,7 +44,9 @@ def _findings(table: pd.DataFrame, is_draft: bool) -> pd.DataFrame:
     severity = "error" if share > TOO_UNMATCHED else "warning" if share > WARN_UNMATCHED else "info"
     often = unmatched.groupby(unmatched["used_type"].fillna("(blank)"))["n_community"].sum().nlargest(LISTED)
     listed = "; ".join(f"{str(text)[:40]} ({count:,})" for text, count in often.items() if count)
-    rows = [("UNKNOWN_CALL_TYPE", severity, n, share, "community calls whose type no rule matched", listed or None)]
+    rows: list[tuple[str, str, int, float | None, str, str | None]] = [
+        ("UNKNOWN_CALL_TYPE", severity, n, share, "community calls whose type no rule matched", listed or None)
+    ]
     if is_draft:
         words = "call rules have no reviewer: draft classification - not for publication"
         rows.append(("DRAFT_RULES", "warning", 0, None, words, None))

@@ -63,16 +63,16 @@ def sample(
 @app.command()
 def check(city: CityName, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Report all faults of a city's configuration and data at once, and profile each source."""
-    from pipelines.check import as_json as check_json
-    from pipelines.check import check_city, render
+    from pipelines.check import check_city
+    from pipelines.check_show import render
 
     one = _city(city)
     report = check_city(one, _root(one, data_root))
     if as_json:
-        typer.echo(check_json(report))
+        typer.echo(_dump(report.as_json()))
     else:
         render(report, _console())
-    if report.faults:
+    if not report.ok:
         raise typer.Exit(FAILED)
 
 

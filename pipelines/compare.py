@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -97,7 +98,8 @@ def _counts(
     inside += " AND NOT coalesce(at_institution, false)" if variant == "no_institutions" else ""
     db.execute(f"""CREATE OR REPLACE TEMP TABLE busiest AS
         SELECT need, leg, place_id, true AS is_busiest FROM (
-            SELECT need, leg, place_id, row_number() OVER (PARTITION BY need, leg ORDER BY count(*) DESC, place_id) AS r,
+            SELECT need, leg, place_id, row_number() OVER (PARTITION BY need, leg ORDER BY count(*) DESC, place_id)
+                   AS r,
                    count(*) OVER (PARTITION BY need, leg) AS n_places
             FROM legs WHERE {inside} AND place_id IS NOT NULL GROUP BY need, leg, place_id)
         WHERE r <= ceil({BUSIEST} * n_places)""")
@@ -141,7 +143,7 @@ def _level_counts(db: duckdb.DuckDBPyConnection, level: str, outcome: str, insid
 
 def _every_row(city: City, areas: pd.DataFrame) -> pd.DataFrame:
     """Every area and remainder of every level and the city, times every need and its legs."""
-    rows = [("city", "city", None, city_km2(city, areas), None)]
+    rows: list[tuple[Any, ...]] = [("city", "city", None, city_km2(city, areas), None)]
     for level in city.levels:
         own = areas[areas["level"] == level.name]
         rows += list(

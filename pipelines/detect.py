@@ -20,7 +20,7 @@ from geo.hotspots import carry_ids, excess, recurring, volume
 from geo.places import longest_run, recurrence
 from geo.tables import HOTSPOTS
 from pipelines.city import City
-from pipelines.engine import connect, frame, scan
+from pipelines.engine import connect, each, frame, scan
 from pipelines.vocabulary import needs as all_needs
 
 PEAK_HOURS = 8
@@ -137,7 +137,7 @@ def _excess_shapes(
             llr=row.llr,
             p_value=row.p_value,
         )
-        for row in found.itertuples()
+        for row in each(found)
     ]
 
 
@@ -147,7 +147,7 @@ def _volume_shapes(sites: pd.DataFrame, n_need: NDArray[np.int64]) -> list[Shape
     found = volume(at["x"], at["y"], n_need[with_need]).clusters
     return [
         Shape(x=row.x, y=row.y, geometry=row.geometry, members=tuple(with_need[list(row.members)]))
-        for row in found.itertuples()
+        for row in each(found)
     ]
 
 
@@ -248,7 +248,7 @@ def _carried(table: pd.DataFrame, old: pd.DataFrame | None) -> pd.DataFrame:
 def _carried_of(new: pd.DataFrame, last: pd.DataFrame | None) -> pd.DataFrame:
     fresh = [
         hashlib.sha256(f"{row.product}|{row.need}|{round(row.x)}|{round(row.y)}".encode()).hexdigest()[:12]
-        for row in new.itertuples()
+        for row in each(new)
     ]
     ids = carry_ids(
         list(shapely.from_wkb(new["geometry"].to_numpy(object))) if len(new) else [],

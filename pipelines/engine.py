@@ -1,7 +1,8 @@
 """DuckDB in memory as a reader and writer of Parquet: one way to open it, one way to write with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -43,3 +44,8 @@ def frame(db: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
     """A small result as a frame."""
     result: pd.DataFrame = db.execute(query).df()
     return result
+
+
+def each(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a small frame, one by one, by attribute."""
+    return iter(table.itertuples())

@@ -22,7 +22,7 @@ import pandas as pd
 
 from geo.errors import UnmetError
 from pipelines import clock, store
-from pipelines.city import City, Source
+from pipelines.city import City
 from pipelines.code import code_hash
 from pipelines.resources import data_path
 
@@ -33,7 +33,7 @@ class Progress(Protocol):
     """What a run tells while it works."""
 
     def begin(self, stage: str, total: int | None) -> None: ...
-    def advance(self, done: int) -> None: ...
+    def advance(self, step: str, done: int, total: int) -> None: ...
     def end(self, stage: str, rows: int, seconds: float, skipped: bool) -> None: ...
 
 
@@ -88,7 +88,8 @@ def run(
     plan = _until(stages(city), until)
     with store.locked(folder), _workspace(folder) as work:
         state = _State(city=city, root=root, folder=folder, work=work, progress=progress)
-        made, skipped = [], []
+        made: list[str] = []
+        skipped: list[str] = []
         for stage in plan:
             (skipped if state.bring(stage) else made).append(stage.name)
         if made or "counts" not in state.manifest:
@@ -258,14 +259,3 @@ def _data_hash(name: str) -> str:
     path = data_path(*name.split("/"))
     files = sorted(path.rglob("*.toml")) if path.is_dir() else [path]
     return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
-
-
-def source_path(city: City, root: Path, source: Source) -> Path:
-    """Where a source's file is: under the data root's folder of the city where there is one, else under the root."""
-    return locate_file(city, root, source.path)
-
-
-def locate_file(city: City, root: Path, relative: str) -> Path:
-    """A path of the TOML, under `root/<slug>` where that folder exists, else under `root`."""
-    own = root / city.slug
-    return (own if own.is_dir() else root) / relative

@@ -15,7 +15,7 @@ BOOKS = ("quality", "quarantine", "counts")
 
 
 def raw(
-    city: City, root: Path, work: Path, advance: Callable[[int], None] | None, source: Source
+    city: City, root: Path, work: Path, advance: Callable[[str, int, int], None] | None, source: Source
 ) -> dict[str, pd.DataFrame | Path]:
     """The typed rows of one source, what it refused, what was found, and its counts."""
     folder = work / f"raw-{source.kind}-{source.id}"

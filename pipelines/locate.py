@@ -45,7 +45,7 @@ def points(
     found = _distinct_points(city, work, raw_calls, raw_incidents)
     found["is_placeholder"], found["kind_reason"] = _placeholders(city, found)
     ids = {level.name: _ids_at(found, areas, level.name) for level in city.levels}
-    nowhere = pd.DataFrame(dict.fromkeys(ids, [UNLOCATED]))  # calls without any place belong to this atom
+    nowhere = pd.DataFrame(dict.fromkeys(ids, UNLOCATED), index=[0])  # calls without any place belong to this atom
     atoms = pd.concat([pd.DataFrame(ids), nowhere], ignore_index=True)
     atoms["atom"] = atoms.groupby(list(ids), sort=True).ngroup()
     found["atom"] = atoms["atom"].to_numpy()[:-1]
@@ -77,8 +77,8 @@ def _placeholders(city: City, found: pd.DataFrame) -> tuple[NDArray[np.bool_], N
     is_point = found["x"].notna().to_numpy()
     busy = found["n_rows"].to_numpy() > PLACEHOLDER_SHARE * max(1, int(found["n_rows"].sum()))
     derived = is_point & busy & (found["n_numbers"].to_numpy() > PLACEHOLDER_NUMBERS)
-    reason = np.where(derived, "more than .5 % of calls on one point with more than 50 street numbers", None)
-    reason = reason.astype(object)
+    reason = np.full(len(found), None, object)
+    reason[derived] = "more than .5 % of calls on one point with more than 50 street numbers"
     for known in city.placeholders:
         near = _within(city, found, known.lon, known.lat, LISTED_WITHIN_M)
         reason[near] = f"listed: {known.label}"

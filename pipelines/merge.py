@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.city import City, Source
-from pipelines.engine import connect, frame, quoted, scan, write
+from pipelines.engine import connect, each, frame, quoted, scan, write
 from pipelines.locate import place_id_sql
 from pipelines.vocabulary import needs as all_needs
 
@@ -225,7 +225,7 @@ def _findings(city: City, conflicts: pd.DataFrame, corrections: pd.DataFrame, me
         ("DUPLICATE_CONFLICT", "warning", source, n, "numbers reused for a different call; all their rows are refused")
         for source, n in conflicts.groupby("source_id").size().items()
     ]
-    for row in corrections.itertuples():
+    for row in each(corrections):
         reason, words = (
             ("DUPLICATE_EXACT", "rows delivered twice, byte for byte")
             if row.is_exact
@@ -233,7 +233,7 @@ def _findings(city: City, conflicts: pd.DataFrame, corrections: pd.DataFrame, me
         )
         found.append((reason, "info", row.source_id, row.n, words))
     words = f"calls of one place, need and origin within {city.merge_minutes:g} min of the first: one event"
-    found += [("MERGED_EVENT", "info", row.source_id, row.n, words) for row in merged.itertuples()]
+    found += [("MERGED_EVENT", "info", row.source_id, row.n, words) for row in each(merged)]
     return pd.DataFrame(
         [
             {

@@ -67,5 +67,5 @@ def _near_record(city: City, found: pd.DataFrame, services: pd.DataFrame) -> NDA
         distance, nearest = tree.query(found.loc[has_point, ["x", "y"]].to_numpy(float))
         near = distance <= city.institution_radius_m
         words = record["kind"].str.replace("_", " ").to_numpy(object)
-        label[has_point[near]] = [f"near a record: {words[one]}" for one in nearest[near]]
+        label[has_point[near]] = [f"near a record: {words[one]}" for one in np.asarray(nearest)[near]]
     return label

@@ -8,7 +8,7 @@ import pandas as pd
 from geo.errors import StoreError
 from geo.tables import COUNTS, QUALITY, QUARANTINE
 from pipelines.city import City
-from pipelines.engine import connect, frame, scan
+from pipelines.engine import connect, each, frame, scan
 
 GOOD_HIT_RATE = 0.85
 RECURRENCE_WEEKS = 26
@@ -45,7 +45,7 @@ def _hit_rate(work: Path, calls: Path, places: pd.DataFrame) -> Iterator[_Row]:
     )
     total, located = int(rates["n"].sum()), int(rates["located"].sum())
     low = rates[(rates["located"] / rates["n"] < GOOD_HIT_RATE) & (rates["n"] >= 50)]
-    listed = "; ".join(f"{row.need} {row.located / row.n:.0%}" for row in low.itertuples()) or None
+    listed = "; ".join(f"{row.need} {row.located / row.n:.0%}" for row in each(low)) or None
     share = located / max(1, total)
     severity = "warning" if share < GOOD_HIT_RATE else "info"
     yield (
@@ -61,14 +61,14 @@ def _hit_rate(work: Path, calls: Path, places: pd.DataFrame) -> Iterator[_Row]:
 
 
 def _kinds(city: City, places: pd.DataFrame) -> Iterator[_Row]:
-    from geo.crs import to_metric
+    from geo.crs import to_degrees
 
     special = places[places["place_kind"].isin(["placeholder", "unexplained"])]
     total = max(1, int(places["n_all"].sum()))
-    for at, row in enumerate(special.sort_values("n_all", ascending=False).itertuples()):
+    for at, row in enumerate(each(special.sort_values("n_all", ascending=False))):
         where = None
         if pd.notna(row.x):
-            lon, lat = to_metric([row.x], [row.y], source_crs=city.crs, target_crs="EPSG:4326")
+            lon, lat = to_degrees([row.x], [row.y], source_crs=city.crs)
             where = f"{lat[0]:.4f}, {lon[0]:.4f}"
         words = "stays in city totals only" if row.place_kind == "placeholder" else "kept, but out of the scan"
         detail = f"{row.place_kind} address: {row.kind_reason}; {words}"
@@ -118,7 +118,7 @@ def _not_recorded(work: Path, unmet: Path, calls: Path) -> Iterator[_Row]:
             WHERE merged_into IS NULL GROUP BY ALL HAVING NOT bool_or(is_recorded) ORDER BY leg, need""",
     )
     words = {"contact": "someone to contact", "respond": "someone to respond", "place": "a place to go"}
-    for row in rows.itertuples():
+    for row in each(rows):
         detail = f"no {words[row.leg]} on record for {row.need.replace('_', ' ')}: its calls are uncertain, not unmet"
         yield "unmet", "*", f"NOT_RECORDED_{row.leg}_{row.need}".upper(), "warning", int(row.n), None, detail, None
 

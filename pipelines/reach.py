@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from geo.access import reach as within_reach
@@ -17,12 +16,14 @@ BY_ACCESS = {
 }
 
 
-def reach(city: City, root: Path, places: pd.DataFrame, services: pd.DataFrame, atoms: pd.DataFrame) -> pd.DataFrame:
+def reach(
+    city: City, root: Path, work: Path, places: pd.DataFrame, services: pd.DataFrame, atoms: pd.DataFrame
+) -> pd.DataFrame:
     """`reach`, from the supplied matrix where the city has one, else straight line × circuity ÷ speed."""
     located = places[places["x"].notna() & (places["place_kind"] != "placeholder")].reset_index(drop=True)
     sites = services[services["x"].notna()].drop_duplicates(["service_id", "access"])
     if city.travel.matrix:
-        return _from_matrix(city, root, located, sites, atoms)
+        return _from_matrix(city, root, work, located, sites, atoms)
     found = [
         _by_distance(located, sites[sites["access"] == access].reset_index(drop=True), city.travel, access)
         for access in BY_ACCESS
@@ -53,12 +54,12 @@ def _by_distance(places: pd.DataFrame, sites: pd.DataFrame, travel: Travel, acce
 
 
 def _from_matrix(
-    city: City, root: Path, places: pd.DataFrame, sites: pd.DataFrame, atoms: pd.DataFrame
+    city: City, root: Path, work: Path, places: pd.DataFrame, sites: pd.DataFrame, atoms: pd.DataFrame
 ) -> pd.DataFrame:
     """Minutes of the supplied matrix: from the base area that holds a place to a service, by access."""
     from pipelines.readers.travel_matrix import read_matrix
 
-    matrix = read_matrix(city, root)
+    matrix = read_matrix(city, root, work)
     base = atoms.set_index("atom")[city.base_level.name]
     at = places[["place_id"]].assign(geoid=base.reindex(places["atom"]).to_numpy())
     known = sites[["service_id", "access"]].astype(str)
@@ -68,9 +69,3 @@ def _from_matrix(
     )
     kept = table.loc[table["minutes"] <= limit, ["place_id", "service_id", "access", "minutes"]]
     return kept.sort_values(["place_id", "service_id", "access"]).reset_index(drop=True)
-
-
-def missing_pairs(matrix: pd.DataFrame, geoids: pd.Series, sites: pd.DataFrame) -> int:
-    """How many (area, service, access) pairs a matrix has no row for."""
-    wanted = len(geoids.unique()) * len(sites.drop_duplicates(["service_id", "access"]))
-    return int(wanted - np.minimum(wanted, len(matrix.drop_duplicates(["geoid", "service_id", "access"]))))

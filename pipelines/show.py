@@ -1,11 +1,12 @@
 """What a planner asks first, as data: the numbers behind `unmet show`. Printing is in `pipelines/screen.py`."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import pandas as pd
 
 from pipelines.city import City
-from pipelines.engine import connect, scan
+from pipelines.engine import connect, each, scan
 from pipelines.store import Store
 from pipelines.vocabulary import needs as all_needs
 
@@ -34,7 +35,7 @@ def banners(city: City, opened: Store) -> list[str]:
     if len(services) == 0 or services["reviewed_by"].isna().any() or (services["reviewed_by"] == "").any():
         told.append("draft matching - not for publication")
     quality = opened.read("quality")
-    told += [row.detail for row in quality.itertuples() if row.reason == "DRAFT_RULES"]
+    told += [row.detail for row in each(quality) if row.reason == "DRAFT_RULES"]
     if any(source.origin == "inferred" for source in city.sources_of("calls")):
         told.append("who started a call is inferred from its type: this agency records no source")
     return told
@@ -99,8 +100,8 @@ def gaps(
         "variant": variant,
         "level": shown,
         "denominator": denominator(opened),
-        "city_totals": [_total(row) for row in _in_order(table[table["level"] == "city"]).itertuples()],
-        "areas": [_area(row) for row in flagged.merge(names, on=["level", "geoid"], how="left").itertuples()],
+        "city_totals": [_total(row) for row in each(_in_order(table[table["level"] == "city"]))],
+        "areas": [_area(row) for row in each(flagged.merge(names, on=["level", "geoid"], how="left"))],
         "standard": {"share": city.standard.share, "source": city.standard.source or "no local standard"},
         "thresholds": thresholds(city),
         "caveats": list(city.caveats),
@@ -217,7 +218,7 @@ def hotspots(city: City, opened: Store, *, need: str | None = None, product: str
         **heading(city),
         "banners": banners(city, opened),
         "product": product,
-        "rows": [_hotspot(row) for row in table.itertuples()],
+        "rows": [_hotspot(row) for row in each(table)],
         "left_out": {
             kind: int((places["place_kind"] == kind).sum()) for kind in ("placeholder", "institution", "unexplained")
         },
@@ -273,9 +274,7 @@ def _hotspot(row: Any) -> dict[str, Any]:
 def _findings(opened: Store, starts: tuple[str, ...]) -> list[dict[str, Any]]:
     quality = opened.read("quality")
     rows = quality[quality["reason"].str.startswith(starts)]
-    return [
-        {"reason": r.reason, "detail": r.detail, "sample": r.sample, "n_rows": int(r.n_rows)} for r in rows.itertuples()
-    ]
+    return [{"reason": r.reason, "detail": r.detail, "sample": r.sample, "n_rows": int(r.n_rows)} for r in each(rows)]
 
 
 def quality(city: City, opened: Store) -> dict[str, Any]:
@@ -283,12 +282,13 @@ def quality(city: City, opened: Store) -> dict[str, Any]:
     found = opened.read("quality")
     quarantine = opened.read("quarantine")
     refused = quarantine.groupby(["source_id", "reason", "column"], dropna=False)["source_line"].nunique()
+    by_reason = cast("Iterable[tuple[tuple[str, str, str], int]]", refused.items())
     return {
         **heading(city),
         "banners": banners(city, opened),
         "counts": opened.read("counts").to_dict("records"),
         "quarantine": [
-            {"source_id": key[0], "reason": key[1], "column": key[2], "n_rows": int(n)} for key, n in refused.items()
+            {"source_id": key[0], "reason": key[1], "column": key[2], "n_rows": int(n)} for key, n in by_reason
         ],
         "findings": [
             {name: (None if pd.isna(value) else value) for name, value in row.items()}

@@ -7,7 +7,8 @@ from pipelines.call_types import call_types, dispositions
 from pipelines.city import City, Source
 from pipelines.compare import gaps
 from pipelines.detect import hotspots
-from pipelines.flow import Stage, locate_file
+from pipelines.files import locate_file
+from pipelines.flow import Stage
 from pipelines.incidents import incidents, responses
 from pipelines.locate import points
 from pipelines.merge import calls

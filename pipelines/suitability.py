@@ -5,6 +5,7 @@ Reads the `services` and `reach` tables; decides nothing that `services` has not
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from geo.gap import NO, QUARTERS, UNKNOWN, YES
 from geo.hours import unpack
 from pipelines.city import Travel
+from pipelines.engine import each
 
 BY_OTHERS = ("bystander", "professional")
 OWN_ADDRESS_M = 1.5
@@ -102,7 +104,7 @@ def _place_state(
     limits = {"walk_in": travel.walk_min, "drop_off": travel.drop_off_min, "unknown": travel.drop_off_min}
     xy = places[["x", "y"]].to_numpy(float)
     points = shapely.points(xy)
-    for at, service in enumerate(rows.itertuples()):
+    for at, service in enumerate(each(rows)):
         best = UNKNOWN if service.match == "review" else YES
         column = np.full(len(places), best)
         if service.access in limits:
@@ -146,7 +148,7 @@ def _week_masks(rows: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     """H: sure (hours and intake known to be open, capacity proven) and possible (unknown read as open)."""
     sure = np.zeros((len(rows), QUARTERS), bool)
     possible = np.ones((len(rows), QUARTERS), bool)
-    for at, service in enumerate(rows.itertuples()):
+    for at, service in enumerate(each(rows)):
         known = [unpack(mask) for mask in (service.hours, service.intake) if isinstance(mask, bytes)]
         for mask in known:
             possible[at] &= mask
@@ -172,7 +174,7 @@ def _days(column: "pd.Series[date]", missing: np.datetime64) -> NDArray[np.datet
     return np.array([missing if pd.isna(day) else np.datetime64(day, "D") for day in column], "datetime64[D]")
 
 
-def unknowns(service: "pd.Series[object]") -> str:
+def unknowns(service: "pd.Series[Any]") -> str:
     """Which answers about a service are missing, in words."""
     missing = []
     if service["match"] == "review":

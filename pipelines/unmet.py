@@ -7,6 +7,7 @@ and read off per call; only calls that teams with a duty log may take are simula
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,7 +117,7 @@ class Asked:
 def _calls_in_scope(work: Path, calls: Path, located: pd.DataFrame) -> Asked:
     db = connect(work)
     db.register("located", located[["place_id"]].assign(place=np.arange(len(located))))
-    table = db.execute(
+    table: Any = db.sql(
         f"""
         SELECT c.call_id, epoch(c.received_at)::BIGINT AS received_s, c.local_date, c.quarter_of_week, c.need,
                coalesce(c.tier, {UNKNOWN_TIER})::BIGINT AS tier,
