@@ -124,7 +124,7 @@ def test_the_p_value_counts_replicates_at_least_as_large() -> None:
 
 def test_each_replicate_is_scanned_as_the_data_are() -> None:
     """Largest null LLR by plain loops: centres with a need call of that replicate, 12 need calls or more."""
-    x, y, need, calls = random_city(6)
+    x, y, need, calls = random_city(13)
     radii = np.array([75.0, 150.0, 250.0, 400.0])
     places, _ = canonical(np.column_stack([x, y]), calls)
     order = [int(np.flatnonzero((x == u) & (y == v))[0]) for u, v in places]
@@ -154,6 +154,17 @@ def test_of_circles_with_the_same_places_the_smallest_is_named() -> None:
     found = excess(x, y, need, calls, n_sim=99, seed=1)
     assert found[["x", "radius_m"]].to_numpy().tolist() == [[11_000, 75]]
     assert found["members"].tolist() == [(11,)]
+
+
+@pytest.mark.parametrize("degrees", [0, 17, 45, 61, 118])
+def test_a_place_on_the_circle_is_inside_at_any_rotation(degrees: float) -> None:
+    x, y = np.append(np.arange(40) * 1000.0, 11_400.0), np.zeros(41)
+    need, calls = np.ones(41, dtype=int), np.full(41, 30)
+    need[[11, 40]] = 10  # 20 within exactly 400 m, 10 alone
+    turn = np.radians(degrees)
+    found = excess(x * np.cos(turn), x * np.sin(turn) + y, need, calls, n_sim=99, seed=1)
+    assert found["members"].tolist() == [(11, 40)]
+    assert found["radius_m"].tolist() == [400]
 
 
 def same_circles(a: pd.DataFrame, b: pd.DataFrame) -> None:
@@ -465,7 +476,7 @@ def test_areal_scan_finds_the_raised_corner_of_a_grid() -> None:
 def test_areas_at_one_distance_enter_together() -> None:
     x, y = np.append(np.arange(20) * 1000.0, 5000.0), np.zeros(21)  # areas 5 and 20 lie on one point
     calls, population = np.full(21, 10), np.full(21, 1000)
-    calls[20] = 40
+    calls[5] = 40
     best = areal_scan(x, y, calls, population, n_sim=99, seed=1).iloc[0]
     assert set(best["members"]) == {5, 20}
     assert (best["n_calls"], best["radius"]) == (50, 0)

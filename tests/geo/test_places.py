@@ -48,8 +48,8 @@ def test_a_sink_needs_both_the_share_and_ten_times_the_99th_percentile() -> None
 
 
 def test_of_few_points_with_need_calls_one_can_be_a_sink_and_none_must() -> None:
-    x, y, one = ordinary()
-    need = np.where(np.arange(400) < 12, 5.0, 0)
+    x, y, one = ordinary(4000)
+    need = np.where(np.arange(4000) < 12, 5.0, 0)
     need[3] = 60
     assert np.flatnonzero(sinks(x, y, need, one * 60)["is_sink"]).tolist() == [3]
     need[3] = 49  # points without need calls do not lower the bar
