@@ -94,7 +94,7 @@ class Source:
 
     `columns` maps our name to the file's name, or to several that are joined by one space.
     `values` maps (our column, the file's value) to ours, for origin, caller_role and the like.
-    `id` is kind and name, as in `calls.cad`; a name of `unused` may end in `*`.
+    `id` is kind and name, as in `calls.cad`.
     """
 
     id: str
@@ -121,6 +121,16 @@ class Source:
     kind_of_service: str | None = None
     prefix: str = ""
     valid_as_of: date | None = None
+
+    @property
+    def short(self) -> str:
+        """The id without its kind: `cad` of `calls.cad`."""
+        return self.id.rpartition(".")[2]
+
+    @property
+    def table(self) -> str:
+        """What tables of this source are named after: `calls_cad`."""
+        return f"{self.kind}_{self.short}"
 
     def column(self, name: str) -> tuple[str, ...]:
         """The file's column(s) for our `name`, or () where it has none."""

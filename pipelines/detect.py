@@ -229,20 +229,25 @@ def _peak(inside: pd.DataFrame) -> dict[str, float]:
 
 def _carried(table: pd.DataFrame, old: pd.DataFrame | None) -> pd.DataFrame:
     """The same rows with ids and statuses, and a row for each recurring one of the last run that ended."""
-    parts = []
-    groups = dict(table.groupby(["product", "need"], sort=True)) if len(table) else {}
-    before = (
-        old[old["is_recurring"].fillna(False).astype(bool) & (old["status"] != "ended")] if old is not None else None
-    )
-    old_groups = dict(before.groupby(["product", "need"])) if before is not None else {}
-    for key in sorted({*groups, *old_groups}):
-        new = groups.get(key, table.iloc[:0]).reset_index(drop=True)
-        last = old_groups.get(key)
-        parts.append(_carried_of(new, last.reset_index(drop=True) if last is not None else None))
+    new_groups = _by_map(table)
+    old_groups = _by_map(old[(old["is_recurring"] == True) & (old["status"] != "ended")]) if old is not None else {}  # noqa: E712
+    parts = [
+        _carried_of(new_groups.get(key, table.iloc[:0]), old_groups.get(key))
+        for key in sorted({*new_groups, *old_groups})
+    ]
     if not parts:
         return table
     joined = pd.concat(parts, ignore_index=True)
     return joined.sort_values(["product", "need", "n_calls", "hotspot_id"], ascending=[True, True, False, True])
+
+
+def _by_map(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """The rows of each product and need: one map, within which ids carry over."""
+    maps = table[["product", "need"]].drop_duplicates().itertuples(index=False)
+    return {
+        (product, need): table[(table["product"] == product) & (table["need"] == need)].reset_index(drop=True)
+        for product, need in maps
+    }
 
 
 def _carried_of(new: pd.DataFrame, last: pd.DataFrame | None) -> pd.DataFrame:

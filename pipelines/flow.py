@@ -202,7 +202,7 @@ class _State:
     def _spelled(self, name: str) -> list[str]:
         if not name.startswith("raw_"):
             return [name]
-        return [f"{name}_{source.id}" for source in self.city.sources_of(name.removeprefix("raw_"))]
+        return [f"raw_{source.table}" for source in self.city.sources_of(name.removeprefix("raw_"))]
 
     def _arguments(self, stage: Stage) -> dict[str, Any]:
         special: dict[str, Any] = {"city": self.city, "root": self.root, "work": self.work}

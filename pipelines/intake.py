@@ -18,10 +18,10 @@ def raw(
     city: City, root: Path, work: Path, advance: Callable[[str, int, int], None] | None, source: Source
 ) -> dict[str, pd.DataFrame | Path]:
     """The typed rows of one source, what it refused, what was found, and its counts."""
-    folder = work / f"raw-{source.kind}-{source.id}"
+    folder = work / f"raw-{source.table}"
     folder.mkdir(exist_ok=True)
     found = ingest_source(city, source, root, folder, progress=advance)
-    name = f"{source.kind}_{source.id}"
+    name = source.table
     counts = pd.DataFrame(
         [
             {

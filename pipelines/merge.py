@@ -49,9 +49,9 @@ def calls(
 def id_space(city: City, source: Source) -> str:
     """The agency whose numbers a source uses: its prefix, else (calls) its own id, else the first calls source's."""
     if source.prefix or source.kind == "calls":
-        return source.prefix or source.id
+        return source.prefix or source.short
     first = city.sources_of("calls")[0]
-    return first.prefix or first.id
+    return first.prefix or first.short
 
 
 def call_id_sql(city: City, native: str, space: str) -> str:

@@ -116,13 +116,13 @@ def stages(city: City) -> tuple[Stage, ...]:
 
 
 def _raw_stage(source: Source) -> Stage:
-    name = f"{source.kind}_{source.id}"
+    name = source.table
 
     def files(city: City, root: Path) -> list[Path]:
         return [locate_file(city, root, source.path)]
 
     return Stage(
-        name=f"read {source.kind} {source.id}",
+        name=f"read {source.id}",
         makes=(f"raw_{name}", *_books(name)),
         run=intake.raw,
         settings=(*IDENTITY, *TIME),
@@ -136,7 +136,7 @@ def _books(name: str) -> tuple[str, ...]:
 
 
 def _books_stage(city: City) -> Stage:
-    sources = [f"{s.kind}_{s.id}" for s in city.sources if s.kind != "services"]
+    sources = [s.table for s in city.sources if s.kind != "services"]
     named = [table for name in ("areas", "services", *sources) for table in _books(name)]
     named += ["quality_classify", "quality_merge", "quarantine_merge", "quality_places"]
     return Stage(
