@@ -190,8 +190,9 @@ def carried(
         values[name] = found.values
         outside = found.outside if name == "population" else outside
     source = f"denominators.{level.name}"
-    detail = f"{level.name} has no counts of its own and does not nest: carried over by area" + (
-        f"; {outside:,.0f} residents are in none of its areas" if outside >= 1 else ""
+    detail = (
+        f"{level.name} has no counts of its own and its areas are no unions of base areas: carried over by area"
+        + (f"; {outside:,.0f} residents are in none of its areas" if outside >= 1 else "")
     )
     books.found(source, "DENOMINATOR_INTERPOLATED", areas["geoid"], detail, severity="info")
     return pd.DataFrame(values), f"{vintage}, carried over by area"

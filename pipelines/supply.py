@@ -17,7 +17,7 @@ from pipelines.geography import source_folder
 from pipelines.matching import is_draft, kind_of, kinds, read_eligibility
 from pipelines.readers.directory import read_directory, table_settings
 from pipelines.readers.listing import Directory, Listing
-from pipelines.supply_rows import FRESH_DAYS, day, is_stale, near_duplicates, placed, rows_of, zone_of
+from pipelines.supply_rows import FRESH_DAYS, day, is_stale, near_duplicates, places_of, rows_of, zone_of
 
 FAR_M = 150_000.0
 _FINDINGS = {
@@ -122,17 +122,17 @@ def _source_rows(
             named[service_id] = listing
     found.near = near_duplicates(named)
     mapped = {theirs: ours for column, theirs, ours in source.values if column == "kind"} or None
+    kinds_of = [kind_of(one.words, one.name, stated=source.kind_of_service, mapped=mapped) for one in named.values()]
+    paired = [(one, kinds()[kind_id or "other"]) for one, kind_id in zip(named.values(), kinds_of)]
+    where = places_of(paired, source_crs=source.crs or "EPSG:4326", crs=city.crs, box=box, far_m=FAR_M)
     rows: list[dict[str, Any]] = []
-    for service_id, listing in named.items():
-        kind_id = kind_of(listing.words, listing.name, stated=source.kind_of_service, mapped=mapped)
-        kind = kinds()[kind_id or "other"]
-        where = placed(listing, kind, source_crs=source.crs or "EPSG:4326", crs=city.crs, box=box, far_m=FAR_M)
-        _note(found, city, service_id, listing, kind_id, where.reason)
+    for service_id, (listing, kind), kind_id, at in zip(named, paired, kinds_of, where):
+        _note(found, city, service_id, listing, kind_id, at.reason)
         if listing.is_active:
             rows += rows_of(
                 listing,
                 kind,
-                where,
+                at,
                 service_id=service_id,
                 source_id=source.id,
                 has_duty_log=service_id in duty_ids and kind.leg == "respond",

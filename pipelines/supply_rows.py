@@ -12,7 +12,6 @@ from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from geo.crs import to_metric
-from geo.errors import InputError
 from pipelines.matching import Kind, read_eligibility
 from pipelines.readers.listing import Listing
 
@@ -47,25 +46,41 @@ def is_stale(verified: date | None, as_of: date) -> bool:
     return verified is not None and (as_of - verified).days > FRESH_DAYS
 
 
-def placed(listing: Listing, kind: Kind, *, source_crs: str, crs: str, box: BaseGeometry, far_m: float) -> Placed:
-    """Where a listing is; a confidential one is never placed, whatever the directory says."""
+def places_of(
+    listings: Sequence[tuple[Listing, Kind]], *, source_crs: str, crs: str, box: BaseGeometry, far_m: float
+) -> list[Placed]:
+    """Where each listing is; a confidential one is never placed, whatever the directory says.
+
+    `box` is the city's box in metres; a point farther than `far_m` from it is a BAD_COORDINATE.
+    """
+    read = [_coordinates(listing, kind, source_crs) for listing, kind in listings]
+    found = [at for at, one in enumerate(read) if isinstance(one, tuple)]
+    out = [Placed(x=None, y=None, reason="" if isinstance(one, tuple) else one) for one in read]
+    if not found:
+        return out
+    lon, lat = np.array([read[at] for at in found], dtype=float).T
+    x, y = to_metric(lon, lat, source_crs=source_crs, target_crs=crs)
+    is_finite = np.isfinite(x) & np.isfinite(y)
+    points = shapely.points(np.where(is_finite, x, 0.0), np.where(is_finite, y, 0.0))
+    is_near = is_finite & (shapely.distance(points, box) <= far_m)
+    for at, east, north, near in zip(found, x, y, is_near):
+        out[at] = Placed(x=float(east), y=float(north)) if near else Placed(x=None, y=None, reason="BAD_COORDINATE")
+    return out
+
+
+def _coordinates(listing: Listing, kind: Kind, source_crs: str) -> tuple[float, float] | str:
+    """The coordinates as numbers, or why there are none."""
     if listing.is_confidential or kind.is_confidential:
-        return Placed(x=None, y=None, reason="LOCATION_WITHHELD")
+        return "LOCATION_WITHHELD"
     if not (listing.x and listing.y) or listing.is_virtual:
-        return Placed(x=None, y=None, reason="COORD_MISSING")
-    bad = Placed(x=None, y=None, reason="BAD_COORDINATE")
+        return "COORD_MISSING"
     try:
         lon, lat = float(listing.x), float(listing.y)
-        in_degrees = source_crs in ("EPSG:4326", "EPSG:4269")
-        if (lon == 0 and lat == 0) or (in_degrees and not (-180 <= lon <= 180 and -90 <= lat <= 90)):
-            return bad
-        x, y = to_metric([lon], [lat], source_crs=source_crs, target_crs=crs)
-    except (ValueError, InputError):
-        return bad
-    point = shapely.Point(float(x[0]), float(y[0]))
-    if not np.isfinite([point.x, point.y]).all() or not shapely.distance(point, box) <= far_m:
-        return bad
-    return Placed(x=point.x, y=point.y)
+    except ValueError:
+        return "BAD_COORDINATE"
+    in_degrees = source_crs in ("EPSG:4326", "EPSG:4269")
+    off = in_degrees and not (-180 <= lon <= 180 and -90 <= lat <= 90)
+    return "BAD_COORDINATE" if off or (lon == 0 and lat == 0) or not np.isfinite([lon, lat]).all() else (lon, lat)
 
 
 def access_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
