@@ -1,6 +1,7 @@
 """Areas and their residents: ids, shapes, counts, carrying over, and every refusal."""
 
 import csv
+import importlib
 import json
 import os
 from dataclasses import replace
@@ -16,6 +17,7 @@ import shapely
 from geo.errors import FileRejected
 from pipelines.city import City, Denominator, Level, Window
 from pipelines.geography import Geography, areas
+from pipelines.readers.sandbox import Confined
 from pipelines.states import state_fault, states_at
 
 BOX = (-84.75, 39.00, -84.30, 39.30)
@@ -30,6 +32,21 @@ TABLE = Denominator(
     vintage="2018-2022",
     columns=(("population", "population"), ("population_moe", "population_moe")),
 )
+
+
+@pytest.fixture(autouse=True)
+def in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers run here, not in a child, to be quick; tests named `confined` keep the child."""
+    if "confined" in request.node.name:
+        return
+
+    def here(function: str, kwargs: dict[str, Any], **_: Any) -> Confined:
+        module, _, name = function.partition(":")
+        value = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
+        return Confined(value=json.loads(json.dumps(value)), walls=(), missing=())
+
+    for module in ("directory", "table", "vector"):
+        monkeypatch.setattr(f"pipelines.readers.{module}.run_confined", here)
 
 
 def city(*levels: Level, tables: tuple[Denominator, ...] = (), bbox: tuple[float, ...] = BOX, **more: Any) -> City:
@@ -97,6 +114,12 @@ def test_areas_are_in_metres_with_residents_by_id(tmp_path: Path) -> None:
     assert reasons(found) == {"BAD_POPULATION": 1, "SMALL_DENOMINATOR": 1}
     assert reconciles(found)
     assert found.counts["rows_in"].tolist() == [4, 4]
+
+
+def test_confined_readers_give_the_same(tmp_path: Path) -> None:
+    four(tmp_path)
+    table(tmp_path, *[f"3906100010{n},1000,90" for n in range(4)])
+    assert areas(city(tables=(TABLE,)), tmp_path).areas["population"].tolist() == [1000] * 4
 
 
 def test_ids_are_text_with_prefix_and_zeros_put_back(tmp_path: Path) -> None:

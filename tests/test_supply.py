@@ -1,6 +1,8 @@
 """The services stage: kinds, tiers, persons, hours, zones, capacity; what is withheld, unknown, repeated or far."""
 
 import csv
+import importlib
+import json
 import os
 from datetime import date
 from pathlib import Path
@@ -15,6 +17,7 @@ from geo.tables import SERVICES
 from pipelines.city import City, Source, Window
 from pipelines.matching import clauses, is_draft, kind_of, kinds, read_eligibility, terms
 from pipelines.readers.listing import Listing
+from pipelines.readers.sandbox import Confined
 from pipelines.supply import Supply, services
 from pipelines.supply_rows import Placed, access_of, capacity_state, rows_of, zone_of
 from pipelines.vocabulary import needs
@@ -32,6 +35,21 @@ KINDS = (("mental_health", "outpatient_mental_health"), ("shelter", "shelter"), 
 HEADER = "service_id,organization_name,service_name,category,latitude,longitude,address,schedule"
 ALWAYS = pack(np.ones(672, bool)).hex()
 SQUARE = '{"type": "Polygon", "coordinates": [[[-84.6, 39.1], [-84.5, 39.1], [-84.5, 39.2], [-84.6, 39.1]]]}'
+
+
+@pytest.fixture(autouse=True)
+def in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers run here, not in a child, to be quick; tests named `confined` keep the child."""
+    if "confined" in request.node.name:
+        return
+
+    def here(function: str, kwargs: dict[str, Any], **_: Any) -> Confined:
+        module, _, name = function.partition(":")
+        value = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
+        return Confined(value=json.loads(json.dumps(value)), walls=(), missing=())
+
+    for module in ("directory", "table", "vector"):
+        monkeypatch.setattr(f"pipelines.readers.{module}.run_confined", here)
 
 
 def source(path: str = "services.csv", **more: Any) -> Source:
@@ -271,6 +289,11 @@ def test_listings_become_services_with_every_fault_said(tmp_path: Path) -> None:
     assert sample["UNKNOWN_CATEGORY"] == "S7: crypto"
     assert found.counts.iloc[0][["rows_in", "rows_kept", "rows_quarantined", "rows_merged"]].tolist() == [10, 8, 1, 1]
     assert "DRAFT_MATCHING" in set(found.quality["reason"])
+
+
+def test_confined_readers_give_the_same(tmp_path: Path) -> None:
+    listed(tmp_path, "S1,Org,Clinic,mental_health,39.1,-84.5,1 Main St,Mo-Fr 09:00-17:00")
+    assert services(city(), tmp_path).services["service_id"].tolist() == ["S1"]
 
 
 def test_duty_logs_prefixes_and_two_sources_of_one_id(tmp_path: Path) -> None:
