@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.store import Store
 
 FAILED, WRONG_CALL, BUSY = 1, 2, 75
+NARROWEST = 100  # columns; a narrower terminal wraps lines, but no number is ever cut
 
 app = typer.Typer(
     name="unmet",
@@ -295,8 +296,11 @@ def _wrong(message: str) -> None:
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "160"))
-    return Console(stderr=stderr, width=width, highlight=False)
+    given = os.environ.get("COLUMNS")
+    width = None if given is None and sys.stdout.isatty() else int(given or 160)
+    console = Console(stderr=stderr, width=width, highlight=False)
+    console.width = max(console.width, NARROWEST)
+    return console
 
 
 def _dump(value: object) -> str:

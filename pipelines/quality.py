@@ -89,6 +89,7 @@ def _single_locations(city: City, places: pd.DataFrame, atoms: pd.DataFrame) -> 
     if at.empty:
         return
     found = single_location_areas(at[level], at["place_id"], at["n_calls"], share=ONE_PLACE)
+    found = found[found["is_single_location"]]
     if len(found):
         words = f"{level}s where one place makes more than half of all community calls"
         listed = ", ".join(sorted(map(str, found.index))[:10])

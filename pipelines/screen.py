@@ -11,11 +11,13 @@ from rich.text import Text
 
 from pipelines.show import band, share
 
+WIDE = 118
 NOT_RECORDED = {
     "contact": "no one to contact on record",
     "respond": "no responder on record",
     "place": "no place to go on record",
 }
+LEG_SHORT = {"contact": "contact", "respond": "respond", "place": "place to go"}
 PRODUCT_WORDS = {
     "excess": "where this call reason is a larger share of all calls than elsewhere",
     "volume": "where most of these calls are; no claim of significance",
@@ -23,9 +25,12 @@ PRODUCT_WORDS = {
 
 
 def plain_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0)
+    )
     for name, side in columns:
-        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+        is_number = side == "r"
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     return table
 
 
@@ -43,7 +48,7 @@ def _lines(title: str, sentences: Iterable[str]) -> Text:
 def print_gaps(console: Console, told: dict[str, Any]) -> None:
     """The denominator, the city per call reason and leg, the flagged areas, then thresholds and caveats."""
     parts: list[RenderableType] = [_top(told, "unmet calls"), _denominator(told["denominator"])]
-    parts += [_need_table(rows) for rows in _by_need(told["city_totals"])]
+    parts += [_legend(), *[_need(rows, wide=console.width >= WIDE) for rows in _by_need(told["city_totals"])]]
     parts += [
         _areas(told),
         _lines("How it was judged", [*told["thresholds"], f"services as of {told['services_as_of']}"]),
@@ -68,61 +73,103 @@ def _by_need(totals: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
         yield [row for row in totals if row["need"] == need]
 
 
-def _need_table(rows: list[dict[str, Any]]) -> RenderableType:
+def _need(rows: list[dict[str, Any]], *, wide: bool) -> RenderableType:
+    """One call reason: a table where the terminal is wide enough for whole numbers, else sentences."""
     first = rows[0]
-    columns = [
-        ("", "l"),
-        ("in scope", "r"),
-        ("listed as available", "r"),
-        ("uncertain", "r"),
-        ("none near (spatial)", "r"),
+    title = Text(f"{first['label']} - police or EMS must attend: {first['n_police_or_ems']:,}", style="bold")
+    recorded = [row for row in rows if row["n_calls"] and not row["not_recorded"]]
+    parts: list[RenderableType] = [title]
+    if recorded:
+        parts.append(_need_table(recorded) if wide else Text("\n".join(_leg_sentence(row) for row in recorded)))
+    warned = [
+        f"   {NOT_RECORDED[row['leg']]}: {row['n_calls']:,} calls in scope, all uncertain"
+        for row in rows
+        if row["n_calls"] and row["not_recorded"]
     ]
-    columns += [("none takes them (barrier)", "r"), ("none on then (temporal)", "r"), ("unmet calls", "l")]
-    columns += [("share", "r"), ("per year, 90 %", "r")]
-    table = plain_table(f"{first['label']} - police or EMS must attend: {first['n_police_or_ems']:,}", columns)
+    notes = [
+        f"   {LEG_SHORT[row['leg']]}: {row['n_places']:,} places; without the busiest 1 %: "
+        f"{row['n_without_busiest']:,} calls, at least {row['at_least_without_busiest']:,} unmet"
+        for row in recorded
+    ]
+    notes += [_no_calls(row["leg"]) for row in rows if not row["n_calls"]]
+    parts += [Text("\n".join(lines), style=style) for lines, style in ((warned, "yellow"), (notes, "dim")) if lines]
+    return Group(*parts, Text(""))
+
+
+def _need_table(rows: list[dict[str, Any]]) -> Table:
+    numbers = ("in scope", "available", "uncertain", "spatial", "barrier", "temporal", "at least", "at most", "share")
+    table = plain_table("", [("", "l"), *[(name, "r") for name in numbers], ("per year", "r")])
     for row in rows:
-        if row["not_recorded"]:
-            table.add_row(row["leg_words"], f"{row['n_calls']:,}", *[""] * 5, NOT_RECORDED[row["leg"]], "", "")
-            continue
         table.add_row(
-            row["leg_words"],
+            LEG_SHORT[row["leg"]],
             *[f"{row[name]:,}" for name in ("n_calls", "available", "uncertain", "spatial", "barrier", "temporal")],
-            band(row["at_least"], row["at_most"]),
+            *_bounds(row["at_least"], row["at_most"]),
             share(row["at_least"], row["at_most"], row["n_calls"]),
             f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f}",
         )
-    busiest = [
-        f"{row['leg_words']}: {row['n_places']:,} places; without the busiest 1 % of them "
-        f"{row['n_without_busiest']:,} calls, at least {row['at_least_without_busiest']:,} unmet"
-        for row in rows
-        if not row["not_recorded"]
-    ]
-    return Group(table, Text("\n".join(f"   {one}" for one in busiest), style="dim"))
+    return table
+
+
+def _leg_sentence(row: dict[str, Any]) -> str:
+    return (
+        f" {LEG_SHORT[row['leg']]}: {row['n_calls']:,} in scope = {row['available']:,} available + "
+        f"{row['uncertain']:,} uncertain + {row['spatial']:,} spatial + {row['barrier']:,} barrier + "
+        f"{row['temporal']:,} temporal; unmet {band(row['at_least'], row['at_most'])} "
+        f"({share(row['at_least'], row['at_most'], row['n_calls'])}); "
+        f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f} per year"
+    )
+
+
+def _no_calls(leg: str) -> str:
+    why = "a line could close (T0)" if leg == "contact" else "in scope"
+    return f"   {LEG_SHORT[leg]}: no call of this reason {why}"
+
+
+def _bounds(at_least: int, at_most: int) -> tuple[str, str]:
+    """One number where the two hardly differ, else both."""
+    told = band(at_least, at_most)
+    return (told, "=") if not told.startswith("at least") else (f"{at_least:,}", f"{at_most:,}")
+
+
+def _legend() -> Text:
+    return Text(
+        "available: listed as available · uncertain: hangs on an unknown · unmet (at least) = spatial: none within "
+        "reach + barrier: none takes such a call + temporal: none at that time · at most: unknowns count as unmet\n"
+        "per year: 90 % interval, from the lower limit of at least to the upper limit of at most",
+        style="dim",
+    )
 
 
 def _areas(told: dict[str, Any]) -> RenderableType:
     standard = told["standard"]
-    words = f"Flagged {told['level']}s: probability at least 80 % that more than {standard['share']:.0%} is unmet"
+    words = (
+        f"Flagged {told['level']}s, {told['areas_need'].replace('_', ' ')}: more than {standard['share']:.0%} unmet "
+    )
+    words += f"with probability of 80 % or more ({standard['source']})"
     table = plain_table(
-        f"{words} ({standard['source']})",
-        [("area", "l"), ("call reason", "l"), ("leg", "l"), ("flag", "l"), ("calls", "r"), ("unmet", "l"),
+        words,
+        [("area", "l"), ("leg", "l"), ("flag", "l"), ("calls", "r"), ("at least", "r"), ("at most", "r"),
          ("share", "r"), ("P at least", "r"), ("P at most", "r"), ("rank, 90 %", "r")],
     )  # fmt: skip
     for row in told["areas"]:
         rank = "-" if row["rank_low"] is None else f"{row['rank_low']:.0f}-{row['rank_high']:.0f}"
         table.add_row(
             Text(str(row["name"])),
-            row["need"].replace("_", " "),
             row["leg"],
             row["flag"],
             f"{row['n_calls']:,}",
-            band(row["at_least"], row["at_most"]),
+            *_bounds(row["at_least"], row["at_most"]),
             share(row["at_least"], row["at_most"], row["n_calls"]),
             f"{row['p_over_standard']:.2f}",
             f"{row['p_over_standard_most']:.2f}",
             rank,
         )
-    return table if told["areas"] else Text(f"{words}: none of this level ({standard['source']}).")
+    elsewhere = [
+        f"{row['need'].replace('_', ' ')}, {row['leg']}: {row['flagged']} flagged, {row['possibly']} possibly"
+        for row in told["areas_elsewhere"]
+    ]
+    body = table if told["areas"] else Text(f"{words}: none.")
+    return Group(body, _lines("Other call reasons (see --need)", elsewhere))
 
 
 def print_hotspots(console: Console, told: dict[str, Any]) -> None:

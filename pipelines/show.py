@@ -1,6 +1,6 @@
 """What a planner asks first, as data: the numbers behind `unmet show`. Printing is in `pipelines/screen.py`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import pandas as pd
@@ -17,6 +17,7 @@ HEADLINES = {
     "place": "calls with no open place to go",
 }
 ONE_NUMBER_WITHIN = 0.10
+DEFAULT_NEED = "mental_health"
 INTERNAL = "internal - not for publication"
 NOT_ADDED = "Needs are counted apart and never added into one number."
 DISCLAIMER = (
@@ -89,7 +90,9 @@ def gaps(
     table = table[(table["need"] == need) if need else slice(None)]
     table = table[(table["leg"] == leg) if leg else slice(None)]
     shown = level or city.base_level.name
-    flagged = table[(table["level"] == shown) & table["flag"].isin(["flagged", "possibly"])]
+    listed = need or DEFAULT_NEED
+    here = table[(table["level"] == shown) & table["flag"].isin(["flagged", "possibly"])]
+    flagged = here[here["need"] == listed]
     flagged = flagged.assign(order=flagged["flag"].eq("flagged").astype(int))
     flagged = flagged.sort_values(["need", "leg", "order", "p_over_standard"], ascending=[True, True, False, False])
     names = opened.read("areas", ["level", "geoid", "name"])
@@ -102,11 +105,23 @@ def gaps(
         "denominator": denominator(opened),
         "city_totals": [_total(row) for row in each(_in_order(table[table["level"] == "city"]))],
         "areas": [_area(row) for row in each(flagged.merge(names, on=["level", "geoid"], how="left"))],
+        "areas_need": listed,
+        "areas_elsewhere": [
+            {"need": key[0], "leg": key[1], "flagged": int(n["flagged"]), "possibly": int(n["possibly"])}
+            for key, n in _flag_counts(here[here["need"] != listed])
+        ],
         "standard": {"share": city.standard.share, "source": city.standard.source or "no local standard"},
         "thresholds": thresholds(city),
         "caveats": list(city.caveats),
         "notes": [NOT_ADDED, DISCLAIMER],
     }
+
+
+def _flag_counts(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, int]]]:
+    """How many areas are flagged and possibly flagged, per need and leg."""
+    for key, flags in rows.groupby(["need", "leg"])["flag"]:
+        need, leg = cast("tuple[str, str]", key)
+        yield (need, leg), {name: int((flags == name).sum()) for name in ("flagged", "possibly")}
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
