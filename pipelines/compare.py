@@ -105,10 +105,12 @@ def _counts(
         WHERE r <= ceil({BUSIEST} * n_places)""")
     levels = ["city", *[level.name for level in city.levels]]
     found = pd.concat([_level_counts(db, level, outcome, inside) for level in levels], ignore_index=True)
+    others = pd.concat([_level_others(db, level, inside) for level in levels], ignore_index=True)
     table = _every_row(city, areas).merge(found, on=["level", "geoid", "need", "leg"], how="left")
+    table = table.merge(others, on=["level", "geoid", "need"], how="left")
     recorded = found.groupby(["need", "leg"])["is_recorded"].any()
     table["not_recorded"] = ~recorded.reindex(pd.MultiIndex.from_frame(table[["need", "leg"]])).eq(True).to_numpy()
-    counts = [name for name in found.columns if name.startswith(("n_", "at_", "near_", "far_"))]
+    counts = [name for name in table.columns if name.startswith(("n_", "at_", "near_", "far_"))]
     table[counts] = table[counts].fillna(0).astype("int64")
     return table.assign(period=period.name, variant=variant, years=period.years).drop(columns="is_recorded")
 
@@ -125,9 +127,7 @@ def _level_counts(db: duckdb.DuckDBPyConnection, level: str, outcome: str, insid
     return frame(
         db,
         f"""
-        WITH others_in AS (SELECT {area} AS geoid, need, count(*) AS n_police_or_ems FROM others
-                           WHERE {inside} GROUP BY ALL)
-        SELECT {quoted(level)} AS level, g.*, coalesce(o.n_police_or_ems, 0) AS n_police_or_ems FROM (
+        SELECT {quoted(level)} AS level, * FROM (
             SELECT {area} AS geoid, need, leg, count(*) AS n_calls, {split}, {travel},
                    count(*) FILTER (no_one_found) AS n_no_one_found,
                    count(*) FILTER (at_institution) AS n_institution,
@@ -135,9 +135,17 @@ def _level_counts(db: duckdb.DuckDBPyConnection, level: str, outcome: str, insid
                    count(*) FILTER (is_busiest IS NULL) AS n_without_busiest,
                    count(*) FILTER (is_busiest IS NULL AND {outcome} {unmet}) AS at_least_without_busiest,
                    bool_or(is_recorded) AS is_recorded
-            FROM legs LEFT JOIN busiest USING (need, leg, place_id) WHERE {inside} GROUP BY {area}, need, leg) g
-        LEFT JOIN others_in o ON g.geoid = o.geoid AND g.need = o.need
+            FROM legs LEFT JOIN busiest USING (need, leg, place_id) WHERE {inside} GROUP BY {area}, need, leg)
         """,
+    )
+
+
+def _level_others(db: duckdb.DuckDBPyConnection, level: str, inside: str) -> pd.DataFrame:
+    """Calls of each need that police or EMS must attend, whether or not any call of it is in scope."""
+    return frame(
+        db,
+        f"""SELECT {quoted(level)} AS level, {named(level)} AS geoid, need, count(*) AS n_police_or_ems
+            FROM others WHERE {inside} GROUP BY ALL""",
     )
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipelines.show import band, share
 
-WIDE = 118
+WIDE = 126
 NOT_RECORDED = {
     "contact": "no one to contact on record",
     "respond": "no responder on record",
