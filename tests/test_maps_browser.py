@@ -1,0 +1,277 @@
+"""The gap map in Chromium: fetches nothing, says what the gaps table says, works by keyboard and in each scheme."""
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import maps, show
+from pipelines.map_data import plain
+from pipelines.store import Store
+from tests import chromium
+from tests.map_store import NAMES, make_store, sample_city
+
+ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return maps.write_gap_map(sample_city(), store, tmp_path_factory.mktemp("map") / "map.html")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = chromium.find()
+    if path is None:
+        if os.environ.get("UNMET_ALLOW_NO_BROWSER") == "1":
+            pytest.skip("no Chromium, and UNMET_ALLOW_NO_BROWSER=1")
+        pytest.fail("no Chromium found: set UNMET_CHROMIUM, or run `python -m tests.chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=path, args=ARGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_map(browser: Any, written: Path) -> Iterator[Any]:
+    """Opens the map at a size and in a scheme; afterwards checks that nothing was fetched and nothing complained."""
+    contexts: list[Any] = []
+    requests: list[str] = []
+    said: list[tuple[str, str]] = []
+
+    def opened(screen: str = "desk", scheme: str = "light") -> Any:
+        width, height = SCREENS[screen]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda r: requests.append(r.url))
+        page.on("console", lambda m: said.append((m.type, m.text)))
+        page.on("pageerror", lambda e: said.append(("error", str(e))))
+        page.on("dialog", lambda d: said.append(("error", f"dialog {d.message}")))
+        page.goto(written.as_uri())
+        page.wait_for_selector("body[data-ready=yes]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert set(requests) == {written.as_uri()}
+    assert [one for one in said if one[0] in ("error", "warning")] == []
+
+
+POINT = """(at) => {
+    const told = JSON.parse(document.getElementById('told').textContent);
+    const p = map_gap.latLngToContainerPoint(told.at.areas[at]);
+    const frame = map_gap.getContainer().getBoundingClientRect();
+    return [frame.left + p.x + 14, frame.top + p.y + 14];
+}"""
+COLOUR = """([x, y]) => {
+    const canvas = document.querySelector('#map_gap canvas');
+    const frame = canvas.getBoundingClientRect();
+    const scale = canvas.width / frame.width;
+    const spot = document.createElement('canvas');
+    spot.width = spot.height = 1;
+    const pen = spot.getContext('2d', { willReadFrequently: true });
+    pen.drawImage(canvas, -(x - frame.left) * scale, -(y - frame.top) * scale);
+    return Array.from(pen.getImageData(0, 0, 1, 1).data).slice(0, 3);
+}"""
+
+
+def _pixel(page: Any, at: int) -> list[int]:
+    """The colour drawn a little beside the centre of an area (clear of its mark)."""
+    found: list[int] = page.evaluate(COLOUR, page.evaluate(POINT, at))
+    return found
+
+
+def _class_colour(page: Any, name: str) -> list[int]:
+    text = page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('--{name}').trim()")
+    return [int(text[at : at + 2], 16) for at in (1, 3, 5)]
+
+
+def _expected_lead(row: Any) -> str:
+    band = show.band(int(row.n_at_least), int(row.n_at_most))
+    share = (
+        show.share(int(row.n_at_least), int(row.n_at_most), int(row.n_calls)).replace("-", "–").replace(" %", "\u00a0%")
+    )
+    return f"{band[0].upper()}{band[1:]} of {row.n_calls:,} calls in scope ({share})"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", list(SCREENS))
+def test_renders_without_overflow(open_map: Any, screen: str, scheme: str) -> None:
+    page = open_map(screen, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    wide = page.evaluate(
+        """[...document.querySelectorAll('body *')]
+            .filter((n) => !n.closest('#map_gap') && !n.closest('.skip') && n.getClientRects().length)
+            .filter((n) => n.getBoundingClientRect().right > window.innerWidth + 1).map((n) => n.outerHTML)"""
+    )
+    assert wide == []
+    assert _pixel(page, 10) == _class_colour(page, "c4")
+    assert _pixel(page, 0) == _class_colour(page, "c0")
+    body = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", body))) < 200) == (scheme == "dark")
+    map_box, panel = (page.locator(name).bounding_box() for name in (".stage", ".right"))
+    if screen == "phone":
+        assert map_box["y"] + map_box["height"] <= panel["y"]
+    else:
+        assert map_box["x"] + map_box["width"] <= panel["x"]
+        legend = page.locator(".legend").bounding_box()
+        assert legend["y"] + legend["height"] <= SCREENS[screen][1]
+
+
+@pytest.mark.browser
+def test_names_and_marks_on_the_map_do_not_overlap(open_map: Any) -> None:
+    for screen in SCREENS:
+        page = open_map(screen)
+        boxes = [one.bounding_box() for one in page.locator("#map_gap .name span, #map_gap .spot span").all()]
+        assert len(boxes) == 4
+        for a, b in combinations(boxes, 2):
+            apart = (
+                a["x"] + a["width"] <= b["x"]
+                or b["x"] + b["width"] <= a["x"]
+                or a["y"] + a["height"] <= b["y"]
+                or b["y"] + b["height"] <= a["y"]
+            )
+            assert apart
+
+
+@pytest.mark.browser
+def test_switches_change_colours_and_words(open_map: Any) -> None:
+    page = open_map()
+    assert page.locator("#headline").inner_text() == "Mental-health crisis: calls with no suitable responder on duty"
+    assert page.locator("input[name=leg]:checked").get_attribute("value") == "respond"
+    before = [_pixel(page, at) for at in range(10)]
+    words = page.locator("#city").inner_text()
+    page.locator("#leg-place").check()
+    assert page.locator("#headline").inner_text() == "Mental-health crisis: calls with no open place to go"
+    assert [_pixel(page, at) for at in range(10)] != before
+    assert page.locator("#measure").inner_text().startswith("Share of calls in scope: calls with no open place to go")
+    page.locator("#need").select_option("homelessness")
+    assert page.locator("#leg-contact").is_disabled()
+    assert page.locator("#recurring").inner_text() == "None for this call reason."
+    assert page.locator("#map_gap .spot").count() == 0
+    page.locator("#need").select_option("substance_use")
+    assert page.locator("input[name=leg]:checked").get_attribute("value") == "respond"
+    assert page.locator("#nothing").inner_text().startswith("No responder is on record")
+    assert page.locator("#city").inner_text() == page.locator("#nothing").inner_text()
+    page.locator("#need").select_option("mental_health")
+    assert page.locator("#nothing").is_hidden()
+    assert page.locator("#city").inner_text() == words
+    assert [_pixel(page, at) for at in range(10)] == before
+
+
+@pytest.mark.browser
+def test_panel_and_hover_say_what_the_gaps_table_says(open_map: Any, store: Store) -> None:
+    page = open_map()
+    gaps = store.read("gaps")
+    rows = gaps[(gaps["variant"] == "default") & (gaps["need"] == "mental_health") & (gaps["leg"] == "respond")]
+    total: Any = next(rows[rows["level"] == "city"].itertuples())
+    assert page.locator("#city .lead").inner_text() == _expected_lead(total)
+    for at in (0, 5, 8, 11):
+        row: Any = next(rows[rows["geoid"] == f"990010{at:05d}"].itertuples())
+        x, y = page.evaluate(POINT, at)
+        page.mouse.move(x - 1, y)
+        page.wait_for_timeout(80)  # Leaflet hears moves at most every 32 ms
+        page.mouse.move(x, y)
+        band = show.band(int(row.n_at_least), int(row.n_at_most))
+        tip = page.locator(".leaflet-tooltip")
+        assert plain(NAMES[at]) in tip.inner_text()
+        assert f"{band} of {row.n_calls:,} calls" in tip.inner_text()
+        page.mouse.click(x, y)
+        assert page.locator("#chosen h2").inner_text() == plain(NAMES[at])
+        assert page.locator("#chosen .lead").inner_text() == _expected_lead(row)
+        numbers = [int(text) for text in page.locator("#chosen .parts li span:last-child").all_inner_texts()]
+        assert numbers == [
+            row.n_available, row.n_uncertain, row.n_at_least, row.n_spatial, row.n_barrier, row.n_temporal,
+        ]  # fmt: skip
+        said = page.locator("#chosen dl").inner_text()
+        assert ("Too few calls to judge" in said) == (row.flag == "too_few")
+        assert "2 to 5 of 12 (1 = most a year; 90\u00a0% interval)" in said
+        assert f"± {50}" in said
+    page.locator("#every summary").click()
+    table = page.locator("#rows tr").all_inner_texts()
+    assert len(table) == 12
+    assert "200" in table[0]
+
+
+@pytest.mark.browser
+def test_keyboard_reaches_switches_map_and_lists(open_map: Any) -> None:
+    page = open_map()
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate(
+                "(n => n.id || n.className || (n.closest('ul') || n).id || n.tagName)(document.activeElement)"
+            )
+        )
+    for name in ("need", "leg-respond", "map_gap"):
+        assert name in seen
+    assert any("skip" in name for name in seen)
+    assert seen.index("need") < seen.index("map_gap") < seen.index("flagged") < seen.index("recurring")
+    page.locator("#leg-respond").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#headline").inner_text().endswith("calls with no open place to go")
+    page.keyboard.press("ArrowLeft")
+    page.evaluate("map_gap.setView(JSON.parse(document.getElementById('told').textContent).at.areas[0], 15)")
+    page.locator("#flagged button").first.focus()
+    centre = page.evaluate("map_gap.getCenter()")
+    page.locator("#flagged button").last.focus()
+    assert page.evaluate("map_gap.getCenter()") != centre
+    page.locator("#flagged button").first.focus()
+    page.keyboard.press("Enter")
+    name = page.locator("#flagged button[aria-pressed=true] > span:nth-child(2)").inner_text().split("\n")[0]
+    assert page.locator("#chosen h2").inner_text() == name
+    page.locator("#recurring button").nth(1).focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#chosen h2").inner_text().startswith("Recurring-call area 2")
+    assert "Busiest hours" in page.locator("#chosen dl").inner_text()
+    page.locator("#map_gap .spot").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#chosen h2").inner_text().startswith("Recurring-call area 1")
+
+
+@pytest.mark.browser
+def test_hostile_names_are_shown_and_never_run(open_map: Any) -> None:
+    page = open_map()
+    page.locator("#every summary").click()
+    assert [text.split("\t")[0] for text in page.locator("#rows th").all_inner_texts()] == [
+        plain(name) for name in NAMES
+    ]
+    for button in page.locator("#rows button").all():
+        button.click()
+    assert page.title() == "Gap map – Sample City (synthetic)"
+    assert page.locator("img, iframe, b[onclick]").count() == 0
+    assert "http://evil.invalid/x" in page.locator(".foot").inner_text()
+
+
+@pytest.mark.browser
+def test_policy_stops_a_script_that_is_not_ours(browser: Any, written: Path, tmp_path: Path) -> None:
+    page_text = written.read_text("utf-8").replace("<main", "<script>document.title='owned'</script><main", 1)
+    path = tmp_path / "tampered.html"
+    path.write_text(page_text, "utf-8")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+    assert page.title() != "owned"
+    context.close()
