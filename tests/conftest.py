@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.city import City, load_city
+from pipelines.flow import run
+from pipelines.resources import data_path
+from pipelines.store import Store
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -19,6 +24,20 @@ def oracle_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no oracles folder beside UNMET_REAL_DATA [{folder}]")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_city() -> City:
+    """The configuration of the committed sample city."""
+    return load_city("sample")
+
+
+@pytest.fixture(scope="session")
+def sample_store(sample_city: City, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The sample city's store, made once a session from its committed raw files; read only."""
+    folder = tmp_path_factory.mktemp("store") / "sample"
+    run(sample_city, data_path("sample"), folder)
+    return Store(folder)
 
 
 def _real_data() -> Path:
