@@ -12,7 +12,7 @@ from pipelines.ingest_findings import findings, refuse_file, refuse_rows
 from pipelines.ingest_points import write_points
 from pipelines.ingest_recipe import Recipe, from_json
 from pipelines.ingest_sql import SHAPES, text_view, typed_query
-from pipelines.ingest_words import MACROS, Unmapped, Words, tidied, translated
+from pipelines.ingest_words import Unmapped, Words, macros, tidied, translated
 from pipelines.readers.delimited import Dialect, Text, connect, read_text
 from pipelines.readers.sandbox import report
 
@@ -33,7 +33,7 @@ def type_source(path: str, out: str, recipe: Mapping[str, Any], memory_mb: int) 
 
 
 def _typed(db: duckdb.DuckDBPyConnection, recipe: Recipe, text: Text, out: Path) -> dict[str, Any]:
-    db.execute(MACROS)
+    db.execute(macros(odd=text.odd))
     db.execute(text_view(recipe, f"read_parquet({quoted(text.rows)})"))
     report("placing", 1, STEPS)
     has_points = SHAPES[recipe.kind].has_point and bool({"x", "point"} & set(recipe.columns))
@@ -88,7 +88,7 @@ def _write(db: duckdb.DuckDBPyConnection, recipe: Recipe, out: Path) -> tuple[in
     inner = [row[0] for row in db.execute("DESCRIBE typed").fetchall()]
     dropped = [name for name in inner if name in ("state", "ok") or name.startswith("k_") or _is_reason(name)]
     db.execute(
-        f"COPY (SELECT {source}, * EXCLUDE ({', '.join(dropped)}) FROM typed WHERE ok) "
+        f"COPY (SELECT {source}, * EXCLUDE ({', '.join(dropped)}) FROM typed WHERE ok ORDER BY source_line) "
         f"TO {quoted(out / 'rows.parquet')} (FORMAT parquet, COMPRESSION zstd)"
     )
     db.execute(

@@ -17,15 +17,24 @@ ENUMERATED = {
     for column in table.columns
     if column.name in names
 }
-MACROS = r"""
-CREATE MACRO bare(t) AS trim(t, chr(32) || chr(9) || chr(10) || chr(13));
-CREATE MACRO tidy(t) AS CASE WHEN length(bare(t)) <= 6
-    AND upper(bare(t)) IN ('', 'NULL', '(NULL)', '<NULL>', 'NAN', '\N', 'N/A', '#N/A') THEN NULL ELSE bare(t) END;
+_BARE = {
+    False: "CREATE MACRO bare(t) AS trim(t);",
+    True: "CREATE MACRO bare(t) AS trim(t, chr(32) || chr(9) || chr(10) || chr(13));",
+}
+_MACROS = r"""
+CREATE MACRO tidy(t) AS CASE WHEN strlen(bare(t)) <= 8
+    THEN CASE WHEN upper(bare(t)) IN ('', 'NULL', '(NULL)', '<NULL>', 'NAN', '\N', 'N/A', '#N/A') THEN NULL
+    ELSE bare(t) END ELSE bare(t) END;
 CREATE MACRO one_line(t) AS nullif(trim(regexp_replace(regexp_replace(t, '\p{Cf}+', '', 'g'),
     '[\s\p{Z}\p{Cc}]+', ' ', 'g')), '');
 CREATE MACRO shape(t) AS regexp_replace(regexp_replace(regexp_replace(left(t, 32), '[0-9]', '9', 'g'),
     '\p{L}', 'A', 'g'), '[^9A :/.,+#_-]', '?', 'g') || CASE WHEN length(t) > 32 THEN '...' ELSE '' END;
 """
+
+
+def macros(*, odd: bool) -> str:
+    """SQL functions: `tidy` (trimmed, null where blank), `one_line` (no control characters), `shape` (redacted)."""
+    return _BARE[odd] + _MACROS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,8 @@ class Unmapped:
 def tidied(db: duckdb.DuckDBPyConnection, recipe: Recipe, column: str) -> Words:
     """A text column on one line, without doubled blanks and invisible characters; split where `type_split` says.
 
+    `values` of the column, if any, then replace whole texts.
+
     Raises:
         FileRejected: FILE_TOO_MANY_TYPES where call_type has more distinct values than a code list has.
     """
@@ -63,6 +74,10 @@ def tidied(db: duckdb.DuckDBPyConnection, recipe: Recipe, column: str) -> Words:
         f"CREATE TEMP TABLE w_{column} AS SELECT {column}_t AS raw, {clean} AS clean "
         f"FROM (SELECT DISTINCT {column}_t FROM text WHERE {column}_t IS NOT NULL)"
     )
+    for ours, theirs, target in recipe.values:
+        if ours == column:
+            same = f"lower(one_line(raw)) = lower(one_line({quoted(theirs)}))"
+            db.execute(f"UPDATE w_{column} SET clean = ? WHERE {same}", [target])
     counted = db.execute(
         f"SELECT count(DISTINCT clean), count(*) FILTER (raw IS DISTINCT FROM clean) FROM w_{column}"
     ).fetchone()

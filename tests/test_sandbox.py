@@ -11,7 +11,7 @@ import pytest
 from geo.errors import ConfigError, FileRejected, InputError
 from pipelines.readers.sandbox import Confined, report, run_confined
 
-HERE = "test_sandbox"
+HERE = __name__
 
 
 def answer(**kwargs: Any) -> dict[str, Any]:

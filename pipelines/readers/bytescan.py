@@ -42,7 +42,7 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf](?![\x80-\xbf])|[\xe0-\xef][\x8
 class Scan:
     """A file's hash, where its plain UTF-8 text is, and the counts that decide how it is read.
 
-    `n_lines` counts lines that are neither blank nor inside quotes: the records of a sound file, header included.
+    `n_lines` counts lines that are not blank: the records, header included, of a file whose cells hold no line ends.
     """
 
     plain: Path
@@ -56,7 +56,6 @@ class Scan:
     bad_utf8: bool
     is_printable_ascii: bool
     n_lines: int
-    ends_in_quote: bool
 
     @property
     def mixes_line_ends(self) -> bool:
@@ -180,7 +179,6 @@ class _Tally:
     has_nul: bool = False
     has_bom: bool = False
     n_lines: int = 0
-    in_quote: bool = False
     has_multibyte: bool = False
     is_ascii: bool = True
     is_printable: bool = True
@@ -193,8 +191,7 @@ def _add(tally: _Tally, chunk: bytes, shown: str) -> _Tally:
         _refuse_binary(chunk[: 1 << 16], shown)
     joined = tally.tail + chunk
     ascii_ = chunk.isascii()
-    plain = ascii_ and len(chunk.translate(None, _CONTROL)) == len(chunk) if tally.is_printable else False
-    n_lines, in_quote = _lines(chunk, tail=tally.tail, in_quote=tally.in_quote)
+    plain = ascii_ and len(chunk.translate(None, _CONTROL + b"\t")) == len(chunk) if tally.is_printable else False
     return _Tally(
         decoder=tally.decoder,
         n=tally.n + len(chunk),
@@ -204,8 +201,7 @@ def _add(tally: _Tally, chunk: bytes, shown: str) -> _Tally:
         n_quotes=tally.n_quotes + chunk.count(b'"'),
         has_nul=tally.has_nul or b"\0" in chunk,
         has_bom=tally.has_bom or (tally.n == 0 and chunk.startswith(codecs.BOM_UTF8)),
-        n_lines=tally.n_lines + n_lines,
-        in_quote=in_quote,
+        n_lines=tally.n_lines + _lines(chunk, joined),
         has_multibyte=tally.has_multibyte or (not ascii_ and _MULTIBYTE.search(chunk) is not None),
         is_ascii=tally.is_ascii and ascii_,
         is_printable=plain,
@@ -214,22 +210,17 @@ def _add(tally: _Tally, chunk: bytes, shown: str) -> _Tally:
     )
 
 
-def _lines(chunk: bytes, *, tail: bytes, in_quote: bool) -> tuple[int, bool]:
-    """How many lines end in this chunk that are neither blank nor inside quotes, and whether a quote stays open."""
-    joined = tail + chunk
-    has_blank = b"\n\n" in joined or b"\n\r" in joined
-    if not in_quote and not has_blank and b'"' not in chunk:
-        return chunk.count(b"\n"), False
+def _lines(chunk: bytes, joined: bytes) -> int:
+    """How many lines end in this chunk that are not blank; `joined` is the chunk after the bytes before it."""
+    if b"\n\n" not in joined and b"\n\r" not in joined:
+        return chunk.count(b"\n")
     import numpy as np
 
     data = np.frombuffer(joined, dtype=np.uint8)
-    is_end = data == 10
     previous = np.concatenate([[10], data[:-1]])
     before = np.concatenate([[10], previous[:-1]])
     is_blank = (previous == 10) | ((previous == 13) & (before == 10))
-    is_outside = (np.cumsum(data[len(tail) :] == 34, dtype=np.uint8) & 1) == int(in_quote)
-    n = int(np.count_nonzero((is_end & ~is_blank)[len(tail) :] & is_outside))
-    return n, bool(in_quote ^ (chunk.count(b'"') & 1 == 1))
+    return int(np.count_nonzero(((data == 10) & ~is_blank)[len(joined) - len(chunk) :]))
 
 
 def _bad_at(tally: _Tally, chunk: bytes) -> int | None:
@@ -272,7 +263,6 @@ def _as_scan(tally: _Tally, shown: str, *, plain: Path, sha256: str) -> Scan:
         bad_utf8=tally.bad_at is not None or _ends_open(tally),
         is_printable_ascii=tally.is_printable and tally.is_ascii,
         n_lines=tally.n_lines + (tally.tail[-1:] not in (b"\n", b"\r")),
-        ends_in_quote=tally.in_quote,
     )
 
 
