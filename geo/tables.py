@@ -356,6 +356,37 @@ GAPS = Table(
     """),
 )
 
+RATES = Table(
+    name="rates",
+    row="area x need x period: community calls of every tier, with rates; beside `gaps`, never instead of it",
+    key=("level", "geoid", "need", "period"),
+    columns=_columns("""
+        level text
+        geoid text an area id (remainders are in gaps and demand)
+        need text
+        period text whole, last_12_months, or a year
+        years float [y]
+        n_calls int resolved community calls of this need, every tier
+        n_officer int officer-initiated ones, beside and never added
+        committed_h_per_year float? [h/y] time committed to the calls whose time is known
+        time_known_share float? share of calls with a known time
+        per_km2_per_year float? [calls/km2/y]
+        population float?
+        population_moe float?
+        reliability text {high,medium,low,unknown} of the resident count
+        rate_per_1k float? [1/1,000 residents/y]
+        rate_low float? 90 % interval: count (over-dispersion included) and ACS error
+        rate_high float?
+        eb_per_1k float? smoothed towards the area's neighbours (spatial empirical Bayes)
+        eb_low float? 90 % interval of the gamma posterior; null where nothing is left but the local mean
+        eb_high float?
+        eb_is_mean bool? the smoothed rate is nothing but the local mean
+        eb_rank float? 1 = highest smoothed rate of the level
+        rate_reason text? why the rates are null
+        dispersion float? over-dispersion of the city's weekly counts of this need; 1 = Poisson
+    """),
+)
+
 VERIFICATION = Table(
     name="verification",
     row="a service whose unknowns move the result, most first",
@@ -437,7 +468,7 @@ COUNTS = Table(
 TABLES = {
     table.name: table
     for table in (
-        CALLS, INCIDENTS, PLACES, RESPONSES, AREAS, SERVICES, DEMAND, DUTY, HOTSPOTS, REACH, UNMET, GAPS,
+        CALLS, INCIDENTS, PLACES, RESPONSES, AREAS, SERVICES, DEMAND, DUTY, HOTSPOTS, REACH, UNMET, GAPS, RATES,
         VERIFICATION, CHANGES, QUALITY, QUARANTINE, COUNTS,
     )
 }  # fmt: skip

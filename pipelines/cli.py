@@ -147,7 +147,7 @@ def tables(
         console.print(grid)
 
 
-SHOWN = ("gaps", "hotspots", "quality", "verification")
+SHOWN = ("gaps", "hotspots", "rates", "quality", "verification")
 
 
 @app.command()
@@ -155,7 +155,7 @@ def show(
     table: Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.join(SHOWN)}.")],
     city: CityName,
     store: StoreFolder = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of areas, for gaps.")] = None,
+    level: Annotated[str | None, typer.Option("--level", help="Level of areas, for gaps and rates.")] = None,
     need: Annotated[str | None, typer.Option("--need", help="One need, for instance mental_health.")] = None,
     leg: Annotated[str | None, typer.Option("--leg", help="contact, respond or place.")] = None,
     period: Annotated[str, typer.Option("--period", help="whole, last_12_months or a year.")] = "whole",
@@ -176,6 +176,8 @@ def show(
         told = shown.gaps(one, opened, level=level, need=need, leg=leg, period=period, variant=variant)
     elif table == "hotspots":
         told = shown.hotspots(one, opened, need=need, product=product)
+    elif table == "rates":
+        told = shown.rates(one, opened, level=level, need=need, period=period)
     elif table == "quality":
         told = shown.quality(one, opened)
     else:
@@ -296,15 +298,19 @@ def _wrong(message: str) -> None:
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
+    from pipelines.bars import guarded
+
     given = os.environ.get("COLUMNS")
     width = None if given is None and sys.stdout.isatty() else int(given or 160)
-    console = Console(stderr=stderr, width=width, highlight=False)
+    console = Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
     console.width = max(console.width, NARROWEST)
-    return console
+    return guarded(console)
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, indent=1, default=str, ensure_ascii=False)
+    from pipelines.printable import printable_json
+
+    return printable_json(json.dumps(value, indent=1, default=str, ensure_ascii=False))
 
 
 def main() -> None:
@@ -314,14 +320,18 @@ def main() -> None:
     try:
         app()
     except StoreBusy as busy:
-        typer.echo(str(busy), err=True)
-        sys.exit(BUSY)
+        _end(busy, BUSY)
     except ConfigError as wrong:
-        typer.echo(str(wrong), err=True)
-        sys.exit(WRONG_CALL)
+        _end(wrong, WRONG_CALL)
     except UnmetError as failed:
-        typer.echo(str(failed), err=True)
-        sys.exit(FAILED)
+        _end(failed, FAILED)
+
+
+def _end(error: Exception, code: int) -> None:
+    from pipelines.printable import printable
+
+    typer.echo(printable(str(error), lines=True), err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def _denominator(n: dict[str, int]) -> Text:
         f"(of these {n['tier_unknown']:,} of unknown tier; {n['no_one_found']:,} no one found; "
         f"{n['at_institutions']:,} at institutions; {n['not_placed']:,} not placed on the map)\n"
         f"not in scope: {n['police_or_ems']:,} police or EMS must attend · {n['criminal']:,} offences · "
-        f"{n['other_need']:,} other reasons · {n['unresolved']:,} unfounded, cancelled or duplicate"
+        f"{n['other_need']:,} other reasons · {n['unresolved']:,} unfounded, cancelled or duplicate\n"
+        f"beside them, never added: {n['officer_initiated']:,} officer-initiated · "
+        f"{n['other_origins']:,} alarms, agencies, scheduled or unknown"
     )
 
 
@@ -279,6 +281,41 @@ def counts_table(counts: Iterable[dict[str, Any]]) -> Table:
             Text(row["source_id"]), row["kind"], Text(row["path"]), *[f"{int(row[name]):,}" for name in names]
         )
     return table
+
+
+def print_rates(console: Console, told: dict[str, Any]) -> None:
+    """Areas of one level by smoothed rate, with what has no rate and why."""
+    console.print(_top(told, f"calls per area: {told['label']}, {told['period']}"))
+    table = plain_table(
+        f"{told['level']}s, ranked on the smoothed rate per 1,000 residents per year",
+        [("area", "l"), ("calls", "r"), ("officer-initiated", "r"), ("hours a year", "r"), ("a km2 and year", "r"),
+         ("residents", "r"), ("rate, 90 %", "r"), ("smoothed, 90 %", "r"), ("rank", "r"), ("", "l")],
+    )  # fmt: skip
+    for row in told["rows"]:
+        note = row["rate_reason"] or ("local mean only" if row["eb_is_mean"] else "")
+        people = "-" if row["population"] is None else f"{row['population']:,.0f}"
+        moe = "" if row["population_moe"] is None else f" ±{row['population_moe']:,.0f}"
+        table.add_row(
+            Text(str(row["name"] or row["geoid"])),
+            f"{row['n_calls']:,}",
+            f"{row['n_officer']:,}",
+            "-" if row["committed_h_per_year"] is None else f"{row['committed_h_per_year']:,.0f}",
+            f"{row['per_km2_per_year']:.1f}",
+            people + moe,
+            _rate(row["rate_per_1k"], row["rate_low"], row["rate_high"]),
+            _rate(row["eb_per_1k"], row["eb_low"], row["eb_high"]),
+            "-" if row["eb_rank"] is None else f"{row['eb_rank']:.0f}",
+            Text(note, style="dim"),
+        )
+    console.print(table)
+    console.print(_lines("Read this", told["notes"]))
+    console.print(_lines("What the data cannot say", told["caveats"]))
+
+
+def _rate(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if low is None or high is None else f"{value:.1f} ({low:.1f}-{high:.1f})"
 
 
 def print_verification(console: Console, told: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pandas as pd
 
 from pipelines.city import City
-from pipelines.engine import connect, each, scan
+from pipelines.engine import connect, each, frame, scan
 from pipelines.store import Store
 from pipelines.vocabulary import needs as all_needs
 
@@ -54,23 +54,26 @@ def heading(city: City) -> dict[str, Any]:
 
 def denominator(opened: Store) -> dict[str, int]:
     """METHODS 5.5: from community calls to those in scope, with the segments kept in it."""
-    row = (
-        connect(opened.folder)
-        .execute(f"""
-        SELECT count(*) AS community, count(*) FILTER (scope = 'unresolved') AS unresolved,
-               count(*) FILTER (scope = 'criminal') AS criminal,
-               count(*) FILTER (scope = 'other_need') AS other_need,
-               count(*) FILTER (scope = 'police_or_ems') AS police_or_ems,
-               count(*) FILTER (scope = 'in_scope') AS in_scope,
-               count(*) FILTER (scope = 'in_scope' AND tier IS NULL) AS tier_unknown,
-               count(*) FILTER (scope = 'in_scope' AND no_one_found) AS no_one_found,
-               count(*) FILTER (scope = 'in_scope' AND place_kind = 'institution') AS at_institutions,
-               count(*) FILTER (scope = 'in_scope' AND (p.x IS NULL OR place_kind = 'placeholder')) AS not_placed
-        FROM {scan(opened.path("calls"))} c LEFT JOIN {scan(opened.path("places"))} p USING (place_id)
-        WHERE merged_into IS NULL AND origin = 'community'""")
-        .df()
-        .iloc[0]
+    scopes = ("unresolved", "criminal", "other_need", "police_or_ems", "in_scope")
+    counted = ", ".join(f"count(*) FILTER (by_community AND scope = '{name}') AS {name}" for name in scopes)
+    segments = {
+        "tier_unknown": "tier IS NULL",
+        "no_one_found": "no_one_found",
+        "at_institutions": "place_kind = 'institution'",
+        "not_placed": "p.x IS NULL OR place_kind = 'placeholder'",
+    }
+    inside = ", ".join(
+        f"count(*) FILTER (by_community AND scope = 'in_scope' AND ({rule})) AS {name}"
+        for name, rule in segments.items()
     )
+    row = frame(
+        connect(opened.folder),
+        f"""
+        SELECT count(*) FILTER (by_community) AS community, count(*) FILTER (origin = 'officer') AS officer_initiated,
+               count(*) FILTER (NOT by_community AND origin <> 'officer') AS other_origins, {counted}, {inside}
+        FROM (SELECT *, origin = 'community' AS by_community FROM {scan(opened.path("calls"))}) c
+        LEFT JOIN {scan(opened.path("places"))} p USING (place_id) WHERE merged_into IS NULL""",
+    ).iloc[0]
     return {str(name): int(value) for name, value in row.items()}
 
 
@@ -308,6 +311,51 @@ def quality(city: City, opened: Store) -> dict[str, Any]:
         "findings": [
             {name: (None if pd.isna(value) else value) for name, value in row.items()}
             for row in found.to_dict("records")
+        ],
+        "caveats": list(city.caveats),
+    }
+
+
+def rates(
+    city: City, opened: Store, *, level: str | None = None, need: str | None = None, period: str = "whole"
+) -> dict[str, Any]:
+    """Where calls of one need come from: counts, hours, rates with intervals, ranked on the smoothed rate."""
+    shown, chosen = level or city.base_level.name, need or DEFAULT_NEED
+    table = opened.read("rates")
+    table = table[(table["level"] == shown) & (table["need"] == chosen) & (table["period"] == period)]
+    names = opened.read("areas", ["level", "geoid", "name"])
+    table = table.merge(names, on=["level", "geoid"], how="left")
+    table = table.sort_values(["eb_rank", "per_km2_per_year"], ascending=[True, False], na_position="last")
+    columns = ["geoid", "name", "n_calls", "n_officer", "committed_h_per_year", "per_km2_per_year", "population"]
+    columns += [
+        "population_moe",
+        "reliability",
+        "rate_per_1k",
+        "rate_low",
+        "rate_high",
+        "eb_per_1k",
+        "eb_low",
+        "eb_high",
+    ]
+    columns += ["eb_is_mean", "eb_rank", "rate_reason"]
+    rows = [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in table[columns].to_dict("records")
+    ]
+    return {
+        **heading(city),
+        "banners": banners(city, opened),
+        "level": shown,
+        "need": chosen,
+        "label": all_needs()[chosen].label,
+        "period": period,
+        "dispersion": None if table.empty else _number(table["dispersion"].iloc[0]),
+        "rows": rows,
+        "notes": [
+            "Community calls of every tier; officer-initiated activity stands beside them and is never added.",
+            "Rates per 1,000 residents per year, 90 % intervals with the error of the resident count; ranked on the "
+            "smoothed rate (spatial empirical Bayes), never on the raw one.",
+            "Calls are demand on police, not how common a need is: who calls, and whom they call, differs by place.",
         ],
         "caveats": list(city.caveats),
     }

@@ -14,6 +14,7 @@ from pipelines.locate import points
 from pipelines.merge import calls
 from pipelines.places import places
 from pipelines.quality import books, quality_places
+from pipelines.rates import rates
 from pipelines.reach import reach
 from pipelines.tabulate import demand, type_changes
 from pipelines.unmet import unmet
@@ -103,6 +104,13 @@ def stages(city: City) -> tuple[Stage, ...]:
             makes=("gaps",),
             run=gaps,
             settings=("windows", "outages", "standard", "levels", "n_draws", "seed"),
+            data=("needs.toml",),
+        ),
+        Stage(
+            name="rates",
+            makes=("rates",),
+            run=rates,
+            settings=("windows", "outages", "levels"),
             data=("needs.toml",),
         ),
         Stage(
