@@ -83,7 +83,9 @@ def _of_need(
     rows[["n_calls", "n_officer", "n_timed"]] = rows[["n_calls", "n_officer", "n_timed"]].fillna(0).astype("int64")
     n = rows["n_calls"].to_numpy(float)
     reason = rows["rate_barred"].astype(object).where(rows["population"].notna(), "no resident count on record")
-    reason = reason.where(reason.notna(), None) if need not in NO_RESIDENT_RATE else NO_RESIDENT_RATE[need]
+    reason = reason.where(reason.notna(), None)
+    if need in NO_RESIDENT_RATE:
+        reason = pd.Series(NO_RESIDENT_RATE[need], index=rows.index)
     out = rows[["level", "geoid", "population", "population_moe", "n_calls", "n_officer"]].assign(
         need=need,
         period=period.name,

@@ -25,12 +25,12 @@ PRODUCT_WORDS = {
 
 
 def plain_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
+    """A table of columns (name, side): l left, n left and never folded, r right and never folded."""
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0)
     )
     for name, side in columns:
-        is_number = side == "r"
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold", no_wrap=side in "rn")
     return table
 
 
@@ -100,7 +100,7 @@ def _need(rows: list[dict[str, Any]], *, wide: bool) -> RenderableType:
 
 def _need_table(rows: list[dict[str, Any]]) -> Table:
     numbers = ("in scope", "available", "uncertain", "spatial", "barrier", "temporal", "at least", "at most", "share")
-    table = plain_table("", [("", "l"), *[(name, "r") for name in numbers], ("per year", "r")])
+    table = plain_table("", [("", "n"), *[(name, "r") for name in numbers], ("per year", "r")])
     for row in rows:
         table.add_row(
             LEG_SHORT[row["leg"]],
@@ -150,7 +150,7 @@ def _areas(told: dict[str, Any]) -> RenderableType:
     words += f"with probability of 80 % or more ({standard['source']})"
     table = plain_table(
         words,
-        [("area", "l"), ("leg", "l"), ("flag", "l"), ("calls", "r"), ("at least", "r"), ("at most", "r"),
+        [("area", "n"), ("leg", "l"), ("flag", "l"), ("calls", "r"), ("at least", "r"), ("at most", "r"),
          ("share", "r"), ("P at least", "r"), ("P at most", "r"), ("rank, 90 %", "r")],
     )  # fmt: skip
     for row in told["areas"]:
@@ -243,7 +243,7 @@ def print_quality(console: Console, told: dict[str, Any]) -> None:
     console.print(refused if told["quarantine"] else Text("No row was refused."))
     found = plain_table(
         "Findings",
-        [("", "l"), ("stage", "l"), ("source", "l"), ("code", "l"), ("rows", "r"), ("share", "r"), ("what", "l")],
+        [("", "n"), ("stage", "n"), ("source", "n"), ("code", "n"), ("rows", "r"), ("share", "r"), ("what", "l")],
     )
     for row in told["findings"]:
         share_ = "" if row["share"] is None else f"{row['share']:.1%}"
@@ -288,7 +288,7 @@ def print_rates(console: Console, told: dict[str, Any]) -> None:
     console.print(_top(told, f"calls per area: {told['label']}, {told['period']}"))
     table = plain_table(
         f"{told['level']}s, ranked on the smoothed rate per 1,000 residents per year",
-        [("area", "l"), ("calls", "r"), ("officer-initiated", "r"), ("hours a year", "r"), ("a km2 and year", "r"),
+        [("area", "n"), ("calls", "r"), ("officer-initiated", "r"), ("hours a year", "r"), ("a km2 and year", "r"),
          ("residents", "r"), ("rate, 90 %", "r"), ("smoothed, 90 %", "r"), ("rank", "r"), ("", "l")],
     )  # fmt: skip
     for row in told["rows"]:
