@@ -40,13 +40,13 @@ def ingest_source(
     *,
     progress: Progress | None = None,
     wall_s: float = 3600.0,
-    memory_mb: int = 4096,
+    memory_mb: int = 6144,
 ) -> Ingested:
     """Typed rows of one source, what was refused and what was found; the rows are at `out/<source id>.parquet`.
 
     Paths are relative to `root/<slug>` where that folder exists, else to `root`. Times become UTC (`*_at`) and, for
     calls, `received_local` in the city's zone; coordinates become metres in the city's system. `progress` gets
-    (step, done, total). `memory_mb` bounds the child; DuckDB takes under half of it and spills to `out`.
+    (step, done, total). `memory_mb` bounds the child's address space; DuckDB takes a fifth of it and spills to `out`.
 
     Raises:
         FileRejected: the file is refused whole.
@@ -65,7 +65,7 @@ def ingest_source(
                 "path": str(path),
                 "out": str(work.resolve()),
                 "recipe": to_json(recipe_of(city, source)),
-                "memory_mb": memory_mb * 2 // 5,
+                "memory_mb": memory_mb // 5,
             },
             path=path,
             out=work,

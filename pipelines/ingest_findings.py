@@ -181,7 +181,7 @@ def _counts_query(recipe: Recipe) -> str:
 
 
 _COUNTED = {
-    "AMBIGUOUS_LOCAL_TIME": ("info", "shown twice by the clock in autumn; read as configured"),
+    "AMBIGUOUS_LOCAL_TIME": ("info", "times that the clock showed twice in autumn; read as configured"),
     "WARN_BAD_LATER_TIME": ("warning", "later times not in the declared format; taken as missing"),
     "WARN_TIME_ORDER": ("warning", "later times before the first, or over 31 days after it; taken as missing"),
     "COORD_MISSING": ("warning", "kept rows without coordinates"),
@@ -208,11 +208,9 @@ def _unmapped(column: Unmapped, n_rows: int) -> list[Finding]:
     name = column.column.upper()
     if column.n_rows:
         frequent = f": {column.shown}" if column.shown else ""
-        text = (
-            f"{column.n_rows} row(s) with a {column.column} that `values.{column.column}` does not translate{frequent}."
-        )
+        text = f"{column.n_rows} row(s) whose {column.column} `values.{column.column}` does not translate{frequent}."
         out.append((f"UNMAPPED_{name}", "warning", column.n_rows, column.n_rows / n_rows, text, None))
     if column.n_blank:
-        text = f"{column.n_blank} row(s) without a {column.column}."
+        text = f"{column.n_blank} row(s) without {column.column}."
         out.append((f"BLANK_{name}", "info", column.n_blank, column.n_blank / n_rows, text, None))
     return out

@@ -57,7 +57,7 @@ class Text:
     odd: bool
 
 
-def connect(out: Path, *, reads: Sequence[Path] = (), memory_mb: int = 1500) -> duckdb.DuckDBPyConnection:
+def connect(out: Path, *, reads: Sequence[Path] = (), memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
     """A DuckDB that may open `reads` and what is beneath `out`, and nothing else; its settings are locked."""
     db = duckdb.connect(":memory:")
     db.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET threads = 2")

@@ -5,6 +5,7 @@ another file read. So it is opened only in a child that has no network, a memory
 may read its inputs and the installed software only, and may write beneath one folder only.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -57,6 +58,7 @@ def run_confined(
     Raises:
         FileRejected: as raised in the child; FILE_TIME_LIMIT, FILE_MEMORY_LIMIT, or FILE_CORRUPT for a crash.
         UnmetError: any other kind of geo.errors, as raised in the child.
+        OSError: the disk that `out` is on is full.
     """
     out = Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -79,6 +81,8 @@ def run_confined(
             answer = message
     if "value" in answer:
         return Confined(value=answer["value"], walls=tuple(answer["walls"]), missing=tuple(answer["missing"]))
+    if answer.get("full"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
     raise _as_error(answer, str(path))
 
 
@@ -103,6 +107,8 @@ def _talk(order: dict[str, Any], *, out: Path, wall_s: float, path: str) -> Iter
         "HOME": str(out),
         "LC_ALL": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "2",
         "GDAL_SKIP": "OGR_VRT,VRT",
         "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
         "PROJ_NETWORK": "OFF",
@@ -213,6 +219,8 @@ def _broken(error: Exception) -> dict[str, Any]:
     """A message without the error's own text, which may quote the file."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
         return {"memory": True}
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return {"full": True}
     frames = traceback.extract_tb(error.__traceback__)
     return {"broke": type(error).__name__, "where": [f"{f.filename}:{f.lineno} {f.name}" for f in frames]}
 
