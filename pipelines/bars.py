@@ -1,9 +1,10 @@
 """Progress on the terminal: a bar with rows and time left for anything that takes over a second."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +15,32 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
+
+from pipelines.printable import printable
+
+
+def guarded(console: Console) -> Console:
+    """The console, which from now on spells out control characters of whatever is printed on it."""
+    console.push_render_hook(_Guard())
+    return console
+
+
+class _Guard(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Printable(inside=one) for one in renderables]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Printable:
+    """What it holds, drawn as it is laid out, with the hidden characters of its text as escapes."""
+
+    inside: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        drawn: Iterable[Segment] = console.render(self.inside, options)
+        for one in drawn:
+            yield one if one.control else Segment(printable(one.text, lines=True), one.style)
 
 
 class StageProgress:
@@ -31,7 +58,7 @@ class StageProgress:
     def advance(self, step: str, done: int, total: int) -> None:
         """`done` of `total` rows of a step of the stage."""
         if self.task is not None:
-            self.bars.update(self.task, description=f"{self.stage}: {step}", completed=done, total=total)
+            self.bars.update(self.task, description=f"{self.stage}: {printable(step)}", completed=done, total=total)
 
     def end(self, stage: str, rows: int, seconds: float, skipped: bool) -> None:
         if self.task is not None and not skipped:
