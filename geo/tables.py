@@ -387,6 +387,34 @@ RATES = Table(
     """),
 )
 
+OFFENCES = Table(
+    name="offences",
+    row="area x offence group x period: police reports, beside calls and never added to them",
+    key=("level", "geoid", "offence_group", "period"),
+    columns=_columns("""
+        level text a level, or 'city'
+        geoid text an area id, '_outside', '_placeholder', '_unlocated', or 'city'
+        offence_group text {person,property,society,other}
+        period text whole, last_12_months, or a year
+        n_incidents int
+        n_linked int whose call is on file
+    """),
+)
+
+STEPS = ("community", "in_scope", "listed_available", "recorded", "sent", "arrived", "connected", "not_sent")
+
+CASCADE = Table(
+    name="cascade",
+    row="need x step from call to connection; empty where the agency records no responses",
+    key=("need", "step", "reason"),
+    columns=_columns("""
+        need text
+        step text {community,in_scope,listed_available,recorded,sent,arrived,connected,not_sent} each within in_scope
+        reason text why no civilian or co-response was sent, in the agency's words; '' on other steps
+        n_calls int
+    """),
+)
+
 VERIFICATION = Table(
     name="verification",
     row="a service whose unknowns move the result, most first",
@@ -469,6 +497,7 @@ TABLES = {
     table.name: table
     for table in (
         CALLS, INCIDENTS, PLACES, RESPONSES, AREAS, SERVICES, DEMAND, DUTY, HOTSPOTS, REACH, UNMET, GAPS, RATES,
+        OFFENCES, CASCADE,
         VERIFICATION, CHANGES, QUALITY, QUARANTINE, COUNTS,
     )
 }  # fmt: skip

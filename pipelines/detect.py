@@ -40,6 +40,13 @@ def complete_weeks(city: City) -> NDArray[np.datetime64]:
     return np.array(mondays, "datetime64[D]")
 
 
+def comparable_weeks(city: City, weeks: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Those of `weeks` that begin on or after the city's last declared break: the only ones a trend may be read in."""
+    if not city.breaks:
+        return weeks
+    return weeks[weeks >= np.datetime64(max(one.date for one in city.breaks), "D")]
+
+
 def hotspots(
     city: City, work: Path, calls: Path, places: pd.DataFrame, unmet: Path, old_hotspots: pd.DataFrame | None
 ) -> pd.DataFrame:
@@ -81,7 +88,7 @@ def _background(work: Path, calls: Path, sites: pd.DataFrame) -> NDArray[np.int6
         connect(work),
         f"""SELECT place_id, count(*) AS n FROM {scan(calls)}
             WHERE merged_into IS NULL AND origin = 'community' AND need NOT IN ('alarm', 'administrative')
-              AND place_id IS NOT NULL AND is_resolved IS DISTINCT FROM false GROUP BY 1""",
+              AND place_id IS NOT NULL GROUP BY 1""",
     ).set_index("place_id")["n"]
     return counts.reindex(sites["place_id"]).fillna(0).to_numpy(np.int64)
 
@@ -117,7 +124,7 @@ def _of_need(
         ("volume", _volume_shapes(sites, n_need)),
     ):
         if shapes:
-            yield _described(need, product, shapes, cases, weeks)
+            yield _described(need, product, shapes, cases, weeks, comparable_weeks(city, weeks))
 
 
 def _excess_shapes(
@@ -152,12 +159,21 @@ def _volume_shapes(sites: pd.DataFrame, n_need: NDArray[np.int64]) -> list[Shape
 
 
 def _described(
-    need: str, product: str, shapes: list[Shape], cases: pd.DataFrame, weeks: NDArray[np.datetime64]
+    need: str,
+    product: str,
+    shapes: list[Shape],
+    cases: pd.DataFrame,
+    weeks: NDArray[np.datetime64],
+    trend_weeks: NDArray[np.datetime64],
 ) -> pd.DataFrame:
-    """The rows of `hotspots` for some shapes, before ids are carried over."""
+    """The rows of `hotspots` for some shapes, before ids are carried over.
+
+    The rate ratio behind *cooling* sees only `trend_weeks`, those after the last break; NaN where they are too few.
+    """
     inside = _calls_inside(shapes, cases)
     again = recurrence(inside["shape"], inside["at"], inside["site"], weeks=weeks) if len(weeks) else _no_weeks(inside)
     again = again.reindex(range(len(shapes)))
+    again["rate_ratio_high"] = _rate_ratio_high(inside, trend_weeks).reindex(again.index)
     p_value = np.array([shape.p_value for shape in shapes])
     judged = recurring(
         np.zeros(len(shapes)) if product == "volume" else p_value,
@@ -200,6 +216,13 @@ def _calls_inside(shapes: list[Shape], cases: pd.DataFrame) -> pd.DataFrame:
     inside = cases.assign(shape=cases["site"].map(shape_of))
     inside = inside[inside["shape"].notna()]
     return inside.assign(shape=inside["shape"].astype(int))
+
+
+def _rate_ratio_high(inside: pd.DataFrame, weeks: NDArray[np.datetime64]) -> pd.Series:
+    """Upper limit of the rate ratio per shape over `weeks` alone; NaN where none lies before the last 13."""
+    if not len(weeks):
+        return pd.Series(dtype="float64")
+    return recurrence(inside["shape"], inside["at"], inside["site"], weeks=weeks)["rate_ratio_high"]
 
 
 def _no_weeks(inside: pd.DataFrame) -> pd.DataFrame:

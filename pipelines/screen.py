@@ -51,6 +51,7 @@ def print_gaps(console: Console, told: dict[str, Any]) -> None:
     parts += [_legend(), *[_need(rows, wide=console.width >= WIDE) for rows in _by_need(told["city_totals"])]]
     parts += [
         _areas(told),
+        _cascade(told["cascade"]),
         _lines("How it was judged", [*told["thresholds"], f"services as of {told['services_as_of']}"]),
     ]
     parts += [_lines("What the data cannot say", told["caveats"]), _lines("Read this", told["notes"])]
@@ -172,6 +173,23 @@ def _areas(told: dict[str, Any]) -> RenderableType:
     ]
     body = table if told["areas"] else Text(f"{words}: none.")
     return Group(body, _lines("Other call reasons (see --need)", elsewhere))
+
+
+def _cascade(told: list[dict[str, Any]]) -> RenderableType:
+    """Observed beside potential, where responses are recorded."""
+    if not told:
+        return Text("What was sent to these calls is not recorded by this agency.", style="dim")
+    names = ("in_scope", "listed_available", "recorded", "sent", "arrived", "connected")
+    words = ("in scope", "listed available", "on file", "sent", "arrived", "connected")
+    columns = [("", "l"), *[(word, "r") for word in words], ("why nobody was sent", "l")]
+    table = plain_table(
+        "What was sent, civilian or co-response: calls in scope, a listed responder available, a response on file, ...",
+        columns,
+    )
+    for row in told:
+        reasons = ", ".join(f"{one['reason'].lower()} {one['n_calls']:,}" for one in row["not_sent"][:4])
+        table.add_row(row["label"], *[f"{row[name]:,}" for name in names], Text(reasons))
+    return table
 
 
 def print_hotspots(console: Console, told: dict[str, Any]) -> None:

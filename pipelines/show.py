@@ -115,9 +115,29 @@ def gaps(
         ],
         "standard": {"share": city.standard.share, "source": city.standard.source or "no local standard"},
         "thresholds": thresholds(city),
+        "cascade": cascade(opened),
         "caveats": list(city.caveats),
         "notes": [NOT_ADDED, DISCLAIMER],
     }
+
+
+def cascade(opened: Store) -> list[dict[str, Any]]:
+    """Observed beside potential: per need, calls in scope to those connected, and why nobody was sent; or nothing."""
+    table = opened.read("cascade")
+    told = []
+    for need in (name for name in all_needs() if (table["need"] == name).any()):
+        rows = table[table["need"] == need]
+        steps = rows[rows["reason"] == ""].set_index("step")["n_calls"]
+        reasons = rows[rows["step"] == "not_sent"].sort_values("n_calls", ascending=False)
+        told.append(
+            {
+                "need": need,
+                "label": all_needs()[need].label,
+                **{str(step): int(n) for step, n in steps.items()},
+                "not_sent": [{"reason": row.reason, "n_calls": int(row.n_calls)} for row in each(reasons)],
+            }
+        )
+    return told
 
 
 def _flag_counts(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], dict[str, int]]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines import intake
 from pipelines.call_types import call_types, dispositions
+from pipelines.cascade import cascade
 from pipelines.city import City, Source
 from pipelines.compare import gaps
 from pipelines.detect import hotspots
@@ -12,6 +13,7 @@ from pipelines.flow import Stage
 from pipelines.incidents import incidents, responses
 from pipelines.locate import points
 from pipelines.merge import calls
+from pipelines.offences import offences
 from pipelines.places import places
 from pipelines.quality import books, quality_places
 from pipelines.rates import rates
@@ -112,6 +114,14 @@ def stages(city: City) -> tuple[Stage, ...]:
             run=rates,
             settings=("windows", "outages", "levels"),
             data=("needs.toml",),
+        ),
+        Stage(name="offences", makes=("offences",), run=offences, settings=("windows", "outages", "levels")),
+        Stage(
+            name="cascade",
+            makes=("cascade",),
+            run=cascade,
+            settings=("slug",),
+            data=("needs.toml", "rules"),
         ),
         Stage(
             name="quality_places",

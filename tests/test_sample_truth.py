@@ -175,3 +175,28 @@ def test_responses_name_calls_that_exist(sample_store):
     responses = sample_store.read("responses")
     calls = set(sample_store.read("calls", ["call_id"])["call_id"])
     assert pd.Series(responses["call_id"].isin(calls)).mean() > 0.95
+
+
+def test_the_cascade_only_narrows_and_names_why_nobody_was_sent(sample_store):
+    table = sample_store.read("cascade")
+    steps = table[table["reason"] == ""].pivot(index="need", columns="step", values="n_calls")
+    for wider, narrower in (
+        ("community", "in_scope"),
+        ("in_scope", "recorded"),
+        ("recorded", "sent"),
+        ("sent", "arrived"),
+    ):
+        assert (steps[wider] >= steps[narrower]).all()
+    assert (steps["arrived"] >= steps["connected"]).all()
+    assert steps["sent"].sum() > 0
+    reasons = table[table["step"] == "not_sent"]
+    assert {"NO TEAM ON DUTY", "ALL TEAMS BUSY"} <= set(reasons["reason"])
+    unsent = steps["recorded"] - steps["sent"]
+    assert (reasons.groupby("need")["n_calls"].sum() <= unsent).all()
+
+
+def test_offences_of_every_level_sum_to_the_reports_on_file(sample_store):
+    table = sample_store.read("offences")
+    whole = table[table["period"] == "whole"]
+    n = len(sample_store.read("incidents"))
+    assert set(whole.groupby("level")["n_incidents"].sum()) == {n}
