@@ -60,52 +60,59 @@ def gaps(
 ) -> pd.DataFrame:
     """`gaps`, a row for every area, remainder and the city, zero where nothing was counted."""
     db = connect(work)
-    _prepare(db, calls, places, atoms, unmet)
-    counted = [
-        _with_inference(city, _counts(db, city, areas, period, variant), period)
-        for period in periods(city)
-        for variant in VARIANTS
-    ]
+    _prepare(db, calls, places, unmet)
+    counted = []
+    for period in periods(city):
+        _count_places(db, period)
+        for variant in VARIANTS:
+            counts = _counts(db, city, areas, atoms, period, variant)
+            counted.append(_with_inference(city, counts, period))
     table = pd.concat(counted, ignore_index=True)
     return table.sort_values(list(GAPS.key)).reset_index(drop=True)[list(GAPS.names)]
 
 
-def _prepare(db: duckdb.DuckDBPyConnection, calls: Path, places: Path, atoms: Path, unmet: Path) -> None:
-    """Tables `legs` (a row a call in scope and leg, with its areas) and `others` (police or EMS must attend)."""
+def _prepare(db: duckdb.DuckDBPyConnection, calls: Path, places: Path, unmet: Path) -> None:
+    """Tables `legs` (a row a call in scope and leg, with its atom) and `others` (police or EMS must attend)."""
     located = f"""
-        SELECT c.call_id, c.need, c.local_date, c.no_one_found, c.place_id, c.scope, 'city' AS city,
-               p.place_kind = 'institution' AS at_institution,
-               a.* EXCLUDE (atom)
-        FROM {scan(calls)} c
-        LEFT JOIN {scan(places)} p ON c.place_id = p.place_id
-        LEFT JOIN {scan(atoms)} a ON a.atom = p.atom
+        SELECT c.call_id, c.need, c.local_date, c.no_one_found, c.place_id, p.atom,
+               coalesce(p.place_kind = 'institution', false) AS at_institution
+        FROM {scan(calls)} c LEFT JOIN {scan(places)} p ON c.place_id = p.place_id
         WHERE c.merged_into IS NULL AND c.origin = 'community'"""
-    levels = [row[0] for row in db.execute(f"DESCRIBE SELECT * EXCLUDE (atom) FROM {scan(atoms)}").fetchall()]
-    filled = ", ".join(f"coalesce({named(level)}, '_unlocated') AS {named(level)}" for level in levels)
     db.execute(f"""CREATE TEMP TABLE legs AS
-        SELECT l.* REPLACE ({filled}), u.leg, u.outcome, u.outcome_with_ed, u.outcome_near, u.outcome_far, u.is_recorded
+        SELECT l.* EXCLUDE (call_id), u.* EXCLUDE (call_id)
         FROM ({located} AND c.scope = 'in_scope') l JOIN {scan(unmet)} u USING (call_id)""")
-    db.execute(f"""CREATE TEMP TABLE others AS
-        SELECT l.* REPLACE ({filled}) FROM ({located} AND c.scope = 'police_or_ems') l""")
+    db.execute(f"CREATE TEMP TABLE others AS {located} AND c.scope = 'police_or_ems'")
+
+
+def _count_places(db: duckdb.DuckDBPyConnection, period: Period) -> None:
+    """Tables `at_places` and `others_at` of a period: the counts of each place, of which all else is a sum."""
+    inside = f"local_date >= DATE {quoted(period.start)} AND local_date < DATE {quoted(period.end)}"
+    counters = [
+        f"count(*) FILTER ({outcome} = {quoted(name)}) AS {outcome}_{name}"
+        for outcome in dict.fromkeys(VARIANTS.values())
+        for name in gap.OUTCOME_NAMES
+    ]
+    for way in ("near", "far"):
+        counters.append(f"count(*) FILTER (outcome_{way} IN ('spatial', 'barrier', 'temporal')) AS {way}_least")
+        counters.append(f"count(*) FILTER (outcome_{way} = 'uncertain') AS {way}_uncertain")
+    db.execute(f"""CREATE OR REPLACE TEMP TABLE at_places AS
+        SELECT need, leg, place_id, any_value(atom) AS atom, bool_or(at_institution) AS at_institution,
+               bool_or(is_recorded) AS is_recorded, count(*) AS n_calls, {", ".join(counters)},
+               count(*) FILTER (no_one_found) AS n_no_one_found
+        FROM legs WHERE {inside} GROUP BY need, leg, place_id""")
+    db.execute(f"""CREATE OR REPLACE TEMP TABLE others_at AS
+        SELECT need, atom, at_institution, count(*) AS n FROM others WHERE {inside} GROUP BY ALL""")
 
 
 def _counts(
-    db: duckdb.DuckDBPyConnection, city: City, areas: pd.DataFrame, period: Period, variant: str
+    db: duckdb.DuckDBPyConnection, city: City, areas: pd.DataFrame, atoms: Path, period: Period, variant: str
 ) -> pd.DataFrame:
     """Counts of every level for one period and variant, with rows for areas that have none."""
-    outcome = VARIANTS[variant]
-    inside = f"local_date >= DATE {quoted(period.start)} AND local_date < DATE {quoted(period.end)}"
-    inside += " AND NOT coalesce(at_institution, false)" if variant == "no_institutions" else ""
-    db.execute(f"""CREATE OR REPLACE TEMP TABLE busiest AS
-        SELECT need, leg, place_id, true AS is_busiest FROM (
-            SELECT need, leg, place_id, row_number() OVER (PARTITION BY need, leg ORDER BY count(*) DESC, place_id)
-                   AS r,
-                   count(*) OVER (PARTITION BY need, leg) AS n_places
-            FROM legs WHERE {inside} AND place_id IS NOT NULL GROUP BY need, leg, place_id)
-        WHERE r <= ceil({BUSIEST} * n_places)""")
+    chosen = "WHERE NOT at_institution" if variant == "no_institutions" else ""
+    _count_atoms(db, VARIANTS[variant], chosen)
     levels = ["city", *[level.name for level in city.levels]]
-    found = pd.concat([_level_counts(db, level, outcome, inside) for level in levels], ignore_index=True)
-    others = pd.concat([_level_others(db, level, inside) for level in levels], ignore_index=True)
+    found = pd.concat([_level_counts(db, atoms, level) for level in levels], ignore_index=True)
+    others = pd.concat([_level_others(db, atoms, level, chosen) for level in levels], ignore_index=True)
     table = _every_row(city, areas).merge(found, on=["level", "geoid", "need", "leg"], how="left")
     table = table.merge(others, on=["level", "geoid", "need"], how="left")
     recorded = found.groupby(["need", "leg"])["is_recorded"].any()
@@ -115,38 +122,54 @@ def _counts(
     return table.assign(period=period.name, variant=variant, years=period.years).drop(columns="is_recorded")
 
 
-def _level_counts(db: duckdb.DuckDBPyConnection, level: str, outcome: str, inside: str) -> pd.DataFrame:
-    area = named(level)
-    split = ", ".join(f"count(*) FILTER ({outcome} = {quoted(name)}) AS n_{name}" for name in gap.OUTCOME_NAMES)
-    unmet = "IN ('spatial', 'barrier', 'temporal')"
-    travel = ", ".join(
-        f"count(*) FILTER (outcome_{way} {unmet}) AS {way}_least, "
-        f"count(*) FILTER (outcome_{way} = 'uncertain') AS {way}_uncertain"
-        for way in ("near", "far")
-    )
+def _count_atoms(db: duckdb.DuckDBPyConnection, outcome: str, chosen: str) -> None:
+    """Table `at_atoms`: counts of each atom, need and leg. A place is in one atom, so distinct places add up."""
+    sums = [f"sum({outcome}_{name})::BIGINT AS n_{name}" for name in gap.OUTCOME_NAMES]
+    sums += [
+        f"sum({name})::BIGINT AS {name}" for name in ("near_least", "near_uncertain", "far_least", "far_uncertain")
+    ]
+    least = f"{outcome}_spatial + {outcome}_barrier + {outcome}_temporal"
+    db.execute(f"""CREATE OR REPLACE TEMP TABLE at_atoms AS
+        WITH ranked AS (
+            SELECT *, place_id IS NOT NULL AND rank_ <= ceil({BUSIEST} * count(place_id) OVER (PARTITION BY need, leg))
+                      AS is_busiest
+            FROM (SELECT *, row_number() OVER (PARTITION BY need, leg, place_id IS NULL
+                                               ORDER BY n_calls DESC, place_id) AS rank_ FROM at_places {chosen}))
+        SELECT atom, need, leg, sum(n_calls)::BIGINT AS n_calls, {", ".join(sums)},
+               sum(n_no_one_found)::BIGINT AS n_no_one_found,
+               coalesce(sum(n_calls) FILTER (at_institution), 0)::BIGINT AS n_institution,
+               count(place_id) AS n_places,
+               coalesce(sum(n_calls) FILTER (NOT is_busiest), 0)::BIGINT AS n_without_busiest,
+               coalesce(sum({least}) FILTER (NOT is_busiest), 0)::BIGINT AS at_least_without_busiest,
+               bool_or(is_recorded) AS is_recorded
+        FROM ranked GROUP BY atom, need, leg""")
+
+
+def _level_counts(db: duckdb.DuckDBPyConnection, atoms: Path, level: str) -> pd.DataFrame:
     return frame(
         db,
         f"""
-        SELECT {quoted(level)} AS level, * FROM (
-            SELECT {area} AS geoid, need, leg, count(*) AS n_calls, {split}, {travel},
-                   count(*) FILTER (no_one_found) AS n_no_one_found,
-                   count(*) FILTER (at_institution) AS n_institution,
-                   count(DISTINCT place_id) AS n_places,
-                   count(*) FILTER (is_busiest IS NULL) AS n_without_busiest,
-                   count(*) FILTER (is_busiest IS NULL AND {outcome} {unmet}) AS at_least_without_busiest,
-                   bool_or(is_recorded) AS is_recorded
-            FROM legs LEFT JOIN busiest USING (need, leg, place_id) WHERE {inside} GROUP BY {area}, need, leg)
+        SELECT {quoted(level)} AS level, {_area(level)} AS geoid, t.need, t.leg, bool_or(t.is_recorded) AS is_recorded,
+               sum(COLUMNS(t.* EXCLUDE (atom, need, leg, is_recorded)))::BIGINT
+        FROM at_atoms t LEFT JOIN {scan(atoms)} a USING (atom) GROUP BY ALL
         """,
     )
 
 
-def _level_others(db: duckdb.DuckDBPyConnection, level: str, inside: str) -> pd.DataFrame:
+def _level_others(db: duckdb.DuckDBPyConnection, atoms: Path, level: str, chosen: str) -> pd.DataFrame:
     """Calls of each need that police or EMS must attend, whether or not any call of it is in scope."""
     return frame(
         db,
-        f"""SELECT {quoted(level)} AS level, {named(level)} AS geoid, need, count(*) AS n_police_or_ems
-            FROM others WHERE {inside} GROUP BY ALL""",
+        f"""
+        SELECT {quoted(level)} AS level, {_area(level)} AS geoid, o.need, sum(o.n)::BIGINT AS n_police_or_ems
+        FROM (SELECT * FROM others_at {chosen}) o LEFT JOIN {scan(atoms)} a USING (atom) GROUP BY ALL
+        """,
     )
+
+
+def _area(level: str) -> str:
+    """SQL of the area of an atom `a` at a level."""
+    return "'city'" if level == "city" else f"coalesce(a.{named(level)}, '_unlocated')"
 
 
 def _every_row(city: City, areas: pd.DataFrame) -> pd.DataFrame:
