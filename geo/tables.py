@@ -5,73 +5,15 @@ dtypes are few: text, int, float, bool, time (UTC timestamp), date, list (of tex
 the 672 quarter-hours of the week, most significant bit first, Monday 00:00 local first).
 """
 
-from dataclasses import dataclass
+from geo.contract import Table, check, columns
 
-import pandas as pd
-
-from geo.errors import TableError
-
-KINDS = ("text", "int", "float", "bool", "time", "date", "list", "bytes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of a table: its kind, unit, whether it may be missing, the values it may take, one sentence."""
-
-    name: str
-    kind: str
-    about: str
-    unit: str = ""
-    nullable: bool = False
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table: what a row is, its key and its columns."""
-
-    name: str
-    row: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-    extra: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
-
-
-def _columns(text: str) -> tuple[Column, ...]:
-    """Columns from lines `name kind[?] [unit] {a,b} about`, so that contracts read as a page."""
-    out = []
-    for line in filter(None, (raw.strip() for raw in text.splitlines())):
-        name, kind, rest = [*line.split(maxsplit=2), ""][:3]
-        unit = ""
-        values: tuple[str, ...] = ()
-        if rest.startswith("["):
-            unit, rest = rest[1:].split("]", 1)
-        rest = rest.strip()
-        if rest.startswith("{"):
-            inner, rest = rest[1:].split("}", 1)
-            values = tuple(value.strip() for value in inner.split(","))
-        out.append(
-            Column(
-                name=name,
-                kind=kind.rstrip("?"),
-                nullable=kind.endswith("?"),
-                unit=unit,
-                values=values,
-                about=rest.strip(),
-            )
-        )
-    return tuple(out)
-
+__all__ = ["TABLES", "Table", "check"]
 
 CALLS = Table(
     name="calls",
     row="a call for service after merging; merged rows stay, with merged_into set",
     key=("call_id", "source_id", "source_line"),
-    columns=_columns("""
+    columns=columns("""
         call_id text the agency's number, prefixed by nothing
         source_id text which source file it came from
         source_line int 1-based record number in that file
@@ -107,7 +49,7 @@ INCIDENTS = Table(
     name="incidents",
     row="a police report with an offence",
     key=("incident_id",),
-    columns=_columns("""
+    columns=columns("""
         incident_id text the report's number
         call_id text? the call it was linked to
         is_linked bool the call id was found among the calls
@@ -124,7 +66,7 @@ PLACES = Table(
     name="places",
     row="a location that can call again",
     key=("place_id",),
-    columns=_columns("""
+    columns=columns("""
         place_id text 16 hex of SHA-256, internal only
         x float? [m] projected
         y float? [m] projected
@@ -144,7 +86,7 @@ AREAS = Table(
     name="areas",
     row="an area of one level",
     key=("level", "geoid"),
-    columns=_columns("""
+    columns=columns("""
         level text the level's name in the city's TOML
         geoid text
         name text
@@ -165,7 +107,7 @@ SERVICES = Table(
     name="services",
     row="a service at a location, per need, leg and access",
     key=("service_id", "need", "leg", "access"),
-    columns=_columns("""
+    columns=columns("""
         service_id text source prefix + the directory's ids of service and location
         source_id text which directory
         name text the service's name
@@ -203,7 +145,7 @@ DUTY = Table(
     name="duty",
     row="a team's time on duty",
     key=("service_id", "on_at"),
-    columns=_columns("""
+    columns=columns("""
         service_id text
         on_at time UTC
         off_at time UTC
@@ -217,7 +159,7 @@ RESPONSES = Table(
     name="responses",
     row="what was sent to a call",
     key=("call_id", "responder", "source_line"),
-    columns=_columns("""
+    columns=columns("""
         call_id text
         responder text {patrol,co_response,mobile_crisis,community,ems,line}
         assigned_at time?
@@ -234,7 +176,7 @@ REACH = Table(
     name="reach",
     row="place x service within the widest threshold",
     key=("place_id", "service_id", "access"),
-    columns=_columns("""
+    columns=columns("""
         place_id text
         service_id text
         access text
@@ -249,7 +191,7 @@ UNMET = Table(
     name="unmet",
     row="a call x leg, with its outcome; the finest form, never leaves the store",
     key=("call_id", "leg"),
-    columns=_columns("""
+    columns=columns("""
         call_id text
         leg text {contact,respond,place}
         outcome text {available,uncertain,spatial,barrier,temporal}
@@ -264,7 +206,7 @@ DEMAND = Table(
     name="demand",
     row="atom x need x origin x scope x hour x outcome of each leg, sparse",
     key=("atom", "need", "origin", "scope", "hour_at", "contact", "respond", "place"),
-    columns=_columns("""
+    columns=columns("""
         atom int index of the tuple of area ids of all levels
         need text
         origin text
@@ -282,7 +224,7 @@ HOTSPOTS = Table(
     name="hotspots",
     row="a recurring-call area",
     key=("hotspot_id",),
-    columns=_columns("""
+    columns=columns("""
         hotspot_id text carries over between runs
         product text {excess,volume}
         need text
@@ -316,7 +258,7 @@ GAPS = Table(
     name="gaps",
     row="area x need x leg x period x variant",
     key=("level", "geoid", "need", "leg", "period", "variant"),
-    columns=_columns("""
+    columns=columns("""
         level text a level, or 'city'
         geoid text an area id, '_outside', '_placeholder', '_unlocated', or 'city'
         need text
@@ -360,7 +302,7 @@ RATES = Table(
     name="rates",
     row="area x need x period: community calls of every tier, with rates; beside `gaps`, never instead of it",
     key=("level", "geoid", "need", "period"),
-    columns=_columns("""
+    columns=columns("""
         level text
         geoid text an area id (remainders are in gaps and demand)
         need text
@@ -391,7 +333,7 @@ OFFENCES = Table(
     name="offences",
     row="area x offence group x period: police reports, beside calls and never added to them",
     key=("level", "geoid", "offence_group", "period"),
-    columns=_columns("""
+    columns=columns("""
         level text a level, or 'city'
         geoid text an area id, '_outside', '_placeholder', '_unlocated', or 'city'
         offence_group text {person,property,society,other}
@@ -407,7 +349,7 @@ CASCADE = Table(
     name="cascade",
     row="need x step from call to connection; empty where the agency records no responses",
     key=("need", "step", "reason"),
-    columns=_columns("""
+    columns=columns("""
         need text
         step text {community,in_scope,listed_available,recorded,sent,arrived,connected,not_sent} each within in_scope
         reason text why no civilian or co-response was sent, in the agency's words; '' on other steps
@@ -419,7 +361,7 @@ VERIFICATION = Table(
     name="verification",
     row="a service whose unknowns move the result, most first",
     key=("leg", "need", "rank"),
-    columns=_columns("""
+    columns=columns("""
         leg text
         need text
         rank int
@@ -440,7 +382,7 @@ CHANGES = Table(
     name="type_changes",
     row="initial call type x final call type",
     key=("call_type_initial", "call_type"),
-    columns=_columns("""
+    columns=columns("""
         call_type_initial text
         call_type text
         need_initial text
@@ -453,7 +395,7 @@ QUALITY = Table(
     name="quality",
     row="a finding about the data",
     key=("stage", "source_id", "reason"),
-    columns=_columns("""
+    columns=columns("""
         stage text
         source_id text
         reason text a code
@@ -469,7 +411,7 @@ QUARANTINE = Table(
     name="quarantine",
     row="a row that was refused",
     key=("source_id", "source_line", "reason"),
-    columns=_columns("""
+    columns=columns("""
         source_id text
         source_line int 1-based record number
         reason text a code
@@ -482,7 +424,7 @@ COUNTS = Table(
     name="counts",
     row="a source file and what became of its rows",
     key=("source_id",),
-    columns=_columns("""
+    columns=columns("""
         source_id text
         kind text {calls,incidents,services,areas,denominators,duty,responses}
         path text file name relative to the data root
@@ -501,57 +443,3 @@ TABLES = {
         VERIFICATION, CHANGES, QUALITY, QUARANTINE, COUNTS,
     )
 }  # fmt: skip
-
-
-def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """The same frame, once it keeps its contract.
-
-    Checks columns, missing values, allowed values and the key; lists every fault.
-
-    Raises:
-        TableError: with all faults at once.
-    """
-    faults = [f"column missing [{name}]" for name in table.names if name not in frame.columns]
-    if not table.extra:
-        faults += [f"column not in the contract [{name}]" for name in frame.columns if name not in table.names]
-    for column in table.columns:
-        if column.name in frame.columns:
-            faults += _column_faults(frame[column.name], column)
-    if not faults and len(frame) and frame.duplicated(list(table.key)).any():
-        n = int(frame.duplicated(list(table.key)).sum())
-        faults.append(f"key {table.key} is not unique [{n} repeated]")
-    if faults:
-        raise TableError(table.name, faults)
-    return frame
-
-
-def _column_faults(values: pd.Series, column: Column) -> list[str]:
-    faults = []
-    missing = int(values.isna().sum())
-    if missing and not column.nullable:
-        faults.append(f"{column.name}: {missing} missing, none allowed")
-    present = values.dropna()
-    if column.values and len(present):
-        odd = sorted(set(map(str, present.unique())) - set(column.values))
-        if odd:
-            faults.append(f"{column.name}: expected one of {column.values}, got {odd[:5]}")
-    if len(present) and not _kind_fits(present, column.kind):
-        faults.append(f"{column.name}: expected {column.kind}, got [{values.dtype}]")
-    return faults
-
-
-def _kind_fits(present: pd.Series, kind: str) -> bool:
-    dtype = present.dtype
-    if kind == "text":
-        is_text = pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype)
-        return bool(is_text or isinstance(dtype, pd.CategoricalDtype))
-    if kind == "int":
-        whole = pd.api.types.is_integer_dtype(dtype)
-        return bool(whole or (pd.api.types.is_float_dtype(dtype) and (present % 1 == 0).all()))
-    if kind == "float":
-        return bool(pd.api.types.is_numeric_dtype(dtype))
-    if kind == "bool":
-        return bool(pd.api.types.is_bool_dtype(dtype) or set(present.unique()) <= {True, False})
-    if kind == "time":
-        return isinstance(dtype, pd.DatetimeTZDtype) and str(dtype.tz) == "UTC"
-    return True
