@@ -3,6 +3,7 @@
 Reads the `services` and `reach` tables; decides nothing that `services` has not settled. DECISIONS 11.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,6 +21,7 @@ from pipelines.engine import each
 BY_OTHERS = ("bystander", "professional")
 OWN_ADDRESS_M = 1.5
 UNKNOWN_TIER = 3  # index after T0, T1, T2
+ReachByService = Mapping[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.float64]]]  # rows of places, minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Candidates:
 def candidates(
     services: pd.DataFrame,
     places: pd.DataFrame,
-    reach: pd.DataFrame,
+    reach: ReachByService,
     *,
     need: str,
     leg: str,
@@ -54,7 +56,7 @@ def candidates(
     without a location. `places` are those with a point, in the order of the rows of `place_state`.
     """
     rows = candidate_rows(services, need=need, leg=leg, with_ed=with_ed)
-    minutes = _minutes(rows, places, reach)
+    minutes = _minutes(rows, len(places), reach)
     state = _place_state(rows, places, minutes * travel_factor, travel)
     sure, possible = _week_masks(rows)
     epochs, operates = _epochs(rows)
@@ -81,18 +83,22 @@ def candidate_rows(services: pd.DataFrame, *, need: str, leg: str, with_ed: bool
     return services[chosen].sort_values(["service_id", "access"]).reset_index(drop=True)
 
 
-def _minutes(rows: pd.DataFrame, places: pd.DataFrame, reach: pd.DataFrame) -> NDArray[np.float64]:
+def reach_by_service(reach: pd.DataFrame, places: pd.DataFrame) -> ReachByService:
+    """The `reach` table as rows of `places` and minutes, for each service_id and access; other places are left out."""
+    place = pd.Index(places["place_id"]).get_indexer(reach["place_id"])
+    known = reach.assign(place=place)[place >= 0]
+    return {
+        (str(service), str(access)): (own["place"].to_numpy(np.int64), own["minutes"].to_numpy(float))
+        for (service, access), own in known.groupby(["service_id", "access"], observed=True)
+    }
+
+
+def _minutes(rows: pd.DataFrame, n_places: int, reach: ReachByService) -> NDArray[np.float64]:
     """Travel minutes, places × services; NaN where `reach` has no row."""
-    minutes = np.full((len(places), len(rows)), np.nan)
-    if not len(rows) or not len(reach):
-        return minutes
-    column = pd.Series(np.arange(len(rows)), index=pd.MultiIndex.from_frame(rows[["service_id", "access"]]))
-    row = pd.Series(np.arange(len(places)), index=places["place_id"])
-    near = reach[reach["service_id"].isin(rows["service_id"])]
-    at = column.reindex(pd.MultiIndex.from_frame(near[["service_id", "access"]])).to_numpy()
-    place = row.reindex(near["place_id"]).to_numpy()
-    known = ~(np.isnan(at) | np.isnan(place))
-    minutes[place[known].astype(int), at[known].astype(int)] = near["minutes"].to_numpy()[known]
+    minutes = np.full((n_places, len(rows)), np.nan)
+    for at, service in enumerate(each(rows[["service_id", "access"]])):
+        place, known = reach.get((service.service_id, service.access), (slice(0), 0.0))
+        minutes[place, at] = known
     return minutes
 
 
@@ -103,7 +109,6 @@ def _place_state(
     state = np.full((len(places), len(rows)), NO)
     limits = {"walk_in": travel.walk_min, "drop_off": travel.drop_off_min, "unknown": travel.drop_off_min}
     xy = places[["x", "y"]].to_numpy(float)
-    points = shapely.points(xy)
     for at, service in enumerate(each(rows)):
         best = UNKNOWN if service.match == "review" else YES
         column = np.full(len(places), best)
@@ -114,13 +119,21 @@ def _place_state(
         elif service.access == "team" and pd.notna(service.x):
             column[~(minutes[:, at] <= travel.respond_min)] = NO
         if service.zone_state == "polygon":
-            column[~shapely.covers(shapely.from_wkb(service.zone), points)] = NO
+            column[~_in_zone(service.zone, xy)] = NO
         elif service.zone_state == "unknown":
             column = np.minimum(column, UNKNOWN)
         if pd.notna(service.x):
             column[np.hypot(xy[:, 0] - service.x, xy[:, 1] - service.y) <= OWN_ADDRESS_M] = NO
         state[:, at] = column
     return state
+
+
+def _in_zone(zone: bytes, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each point is in a zone or on its edge."""
+    shape = shapely.from_wkb(zone)
+    shapely.prepare(shape)
+    inside: NDArray[np.bool_] = shapely.intersects_xy(shape, xy[:, 0], xy[:, 1])
+    return inside
 
 
 def _tiers_taken(rows: pd.DataFrame) -> NDArray[np.bool_]:

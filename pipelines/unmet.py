@@ -18,7 +18,15 @@ from geo import gap
 from geo.gap import AVAILABLE, NO, OUTCOME_NAMES, QUARTERS, SPATIAL, UNCERTAIN, YES
 from pipelines.city import City
 from pipelines.engine import connect, scan
-from pipelines.suitability import BY_OTHERS, UNKNOWN_TIER, Candidates, candidates, unknowns
+from pipelines.suitability import (
+    BY_OTHERS,
+    UNKNOWN_TIER,
+    Candidates,
+    ReachByService,
+    candidates,
+    reach_by_service,
+    unknowns,
+)
 from pipelines.vocabulary import Need
 from pipelines.vocabulary import needs as all_needs
 
@@ -43,7 +51,8 @@ def unmet(
     """`unmet`, a row per call in scope and leg, and `verification`, the services whose answers would move most."""
     located = places[places["x"].notna() & (places["place_kind"] != "placeholder")].reset_index(drop=True)
     asked = _calls_in_scope(work, calls, located)
-    supply = Supply(city=city, places=located, services=services, reach=reach, duty=duty)
+    by_service = reach_by_service(reach, located)
+    supply = Supply(city=city, places=located, services=services, reach=by_service, duty=duty)
     columns: dict[str, list[NDArray[np.generic]]] = {"row": [], "leg": [], "is_recorded": []}
     columns |= {variant: [] for variant in VARIANTS}
     confirm: list[pd.DataFrame] = []
@@ -76,7 +85,7 @@ class Supply:
     city: City
     places: pd.DataFrame
     services: pd.DataFrame
-    reach: pd.DataFrame
+    reach: ReachByService
     duty: pd.DataFrame
 
 
@@ -209,17 +218,15 @@ def _groups(supply: Supply, asked: Asked, leg: str, *, travel_factor: float, wit
 def _profiles(need: Need, at: NDArray[np.int64], calls: Asked, found: Candidates) -> Group:
     """The distinct combinations of suitable services, tier, caller and dates among a need's calls."""
     placed = calls.place >= 0
-    _, first, same_as = np.unique(found.place_state, axis=0, return_index=True, return_inverse=True)
-    kind_of_place = same_as.ravel()
+    kind_of_place = _row_numbers(found.place_state, base=3)
     epoch = np.searchsorted(found.epochs, calls.day, side="right") - 1
-    key = np.column_stack(
-        [kind_of_place[calls.place[placed]], calls.tier[placed], calls.by_others[placed], epoch[placed]]
-    )
-    distinct, of_call = np.unique(key, axis=0, return_inverse=True)
+    parts = (kind_of_place[calls.place[placed]], calls.tier[placed], calls.by_others[placed], epoch[placed])
+    key = np.ravel_multi_index(parts, (len(kind_of_place) + 1, UNKNOWN_TIER + 1, 2, len(found.epochs)))
+    _, first, of_call = np.unique(key, return_index=True, return_inverse=True)
     profile = np.full(len(calls.row), -1, np.int64)
-    profile[placed] = of_call.ravel()
-    kind, tier, others, span = distinct.T
-    state = found.place_state[first[kind]] if len(distinct) else found.place_state[:0]
+    profile[placed] = of_call
+    tier, others, span = (part[first] for part in parts[1:])
+    state = found.place_state[calls.place[placed][first]]
     return Group(
         need=need,
         at=at,
@@ -230,6 +237,16 @@ def _profiles(need: Need, at: NDArray[np.int64], calls: Asked, found: Candidates
         b=found.takes[tier, others],
         settles=found.settles[tier],
     )
+
+
+def _row_numbers(table: NDArray[np.int8], *, base: int) -> NDArray[np.int64]:
+    """For each row of a table of small numbers (0 to base - 1) a number that equal rows share, in their order."""
+    number = np.zeros(len(table), np.int64)
+    for column in table.T:
+        if number.max(initial=0) >= np.iinfo(np.int64).max // base - base:
+            number = np.unique(number, return_inverse=True)[1]
+        number = number * base + column
+    return np.asarray(np.unique(number, return_inverse=True)[1], dtype=np.int64)
 
 
 def _simulate(supply: Supply, asked: Asked, groups: tuple[Group, ...]) -> NDArray[np.int8]:
