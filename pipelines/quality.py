@@ -36,7 +36,7 @@ _Row = tuple[str, str, str, str, int, float | None, str, str | None]
 def _hit_rate(work: Path, calls: Path, places: pd.DataFrame) -> Iterator[_Row]:
     """Share of community calls with a point, per need."""
     db = connect(work)
-    db.register("points", places.loc[places["x"].notna(), ["place_id"]])
+    db.register("points", places.loc[places["x"].notna() & (places["place_kind"] != "placeholder"), ["place_id"]])
     rates = frame(
         db,
         f"""SELECT need, count(*) AS n, count(p.place_id) AS located FROM {scan(calls)} c
@@ -55,7 +55,7 @@ def _hit_rate(work: Path, calls: Path, places: pd.DataFrame) -> Iterator[_Row]:
         severity,
         total - located,
         1 - share,
-        f"{share:.1%} of community calls have a point",
+        f"{share:.1%} of community calls have a point of their own",
         listed,
     )
 
@@ -118,7 +118,7 @@ def _not_recorded(work: Path, unmet: Path, calls: Path) -> Iterator[_Row]:
         f"""SELECT need, leg, count(*) AS n FROM {scan(unmet)} JOIN {scan(calls)} USING (call_id)
             WHERE merged_into IS NULL GROUP BY ALL HAVING NOT bool_or(is_recorded) ORDER BY leg, need""",
     )
-    words = {"contact": "someone to contact", "respond": "someone to respond", "place": "a place to go"}
+    words = {"contact": "line to contact", "respond": "responder", "place": "place to go"}
     for row in each(rows):
         detail = f"no {words[row.leg]} on record for {row.need.replace('_', ' ')}: its calls are uncertain, not unmet"
         yield "unmet", "*", f"NOT_RECORDED_{row.leg}_{row.need}".upper(), "warning", int(row.n), None, detail, None

@@ -47,7 +47,7 @@ def _lines(title: str, sentences: Iterable[str]) -> Text:
 
 def print_gaps(console: Console, told: dict[str, Any]) -> None:
     """The denominator, the city per call reason and leg, the flagged areas, then thresholds and caveats."""
-    parts: list[RenderableType] = [_top(told, "unmet calls"), _denominator(told["denominator"])]
+    parts: list[RenderableType] = [_top(told, "unmet calls"), _denominator(told)]
     parts += [_legend(), *[_need(rows, wide=console.width >= WIDE) for rows in _by_need(told["city_totals"])]]
     parts += [
         _areas(told),
@@ -59,15 +59,28 @@ def print_gaps(console: Console, told: dict[str, Any]) -> None:
         console.print(part)
 
 
-def _denominator(n: dict[str, int]) -> Text:
+def _denominator(told: dict[str, Any]) -> Text:
+    n, known = told["denominator"], told["has_dispositions"]
+    gone = f"{n['no_one_found']:,} no one found" if known else "no one found: not recorded"
+    closed = (
+        f"{n['unresolved']:,} unfounded, cancelled or duplicate"
+        if known
+        else "unfounded, cancelled or duplicate: not recorded, so still counted"
+    )
+    unread = f" (of these {n['unmatched_type']:,} of a type no rule knows, which may hide calls in scope)"
+    unread = unread if n["unmatched_type"] else ""
+    nothing = (
+        "\nNo call on file is in scope, so nothing can be said here of unmet calls: this speaks of the file, not of "
+        "the city."
+    )
     return Text(
         f"{n['community']:,} community calls -> {n['in_scope']:,} in scope "
-        f"(of these {n['tier_unknown']:,} of unknown tier; {n['no_one_found']:,} no one found; "
+        f"(of these {n['tier_unknown']:,} of unknown tier; {gone}; "
         f"{n['at_institutions']:,} at institutions; {n['not_placed']:,} not placed on the map)\n"
         f"not in scope: {n['police_or_ems']:,} police or EMS must attend · {n['criminal']:,} offences · "
-        f"{n['other_need']:,} other reasons · {n['unresolved']:,} unfounded, cancelled or duplicate\n"
+        f"{n['other_need']:,} other reasons{unread} · {closed}\n"
         f"beside them, never added: {n['officer_initiated']:,} officer-initiated · "
-        f"{n['other_origins']:,} alarms, agencies, scheduled or unknown"
+        f"{n['other_origins']:,} alarms, agencies, scheduled or unknown" + ("" if n["in_scope"] else nothing)
     )
 
 
@@ -108,7 +121,7 @@ def _need_table(rows: list[dict[str, Any]]) -> Table:
             *[f"{row[name]:,}" for name in ("n_calls", "available", "uncertain", "spatial", "barrier", "temporal")],
             *_bounds(row["at_least"], row["at_most"]),
             share(row["at_least"], row["at_most"], row["n_calls"]),
-            f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f}",
+            _per_year(row),
         )
     return table
 
@@ -119,8 +132,12 @@ def _leg_sentence(row: dict[str, Any]) -> str:
         f"{row['uncertain']:,} uncertain + {row['spatial']:,} spatial + {row['barrier']:,} barrier + "
         f"{row['temporal']:,} temporal; unmet {band(row['at_least'], row['at_most'])} "
         f"({share(row['at_least'], row['at_most'], row['n_calls'])}); "
-        f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f} per year"
+        f"{_per_year(row)} per year"
     )
+
+
+def _per_year(row: dict[str, Any]) -> str:
+    return "not said" if row["per_year_low"] is None else f"{row['per_year_low']:,.0f}-{row['per_year_high']:,.0f}"
 
 
 def _no_calls(leg: str) -> str:
@@ -138,7 +155,8 @@ def _legend() -> Text:
     return Text(
         "available: listed as available · uncertain: hangs on an unknown · unmet (at least) = spatial: none within "
         "reach + barrier: none takes such a call + temporal: none at that time · at most: unknowns count as unmet\n"
-        "per year: 90 % interval, from the lower limit of at least to the upper limit of at most",
+        "per year: 90 % interval, from the lower limit of at least to the upper limit of at most; not said where less "
+        "than half a year is on file",
         style="dim",
     )
 
@@ -202,6 +220,7 @@ def print_hotspots(console: Console, told: dict[str, Any]) -> None:
          ("times elsewhere", "r"), ("p", "r"), ("weeks", "r"), ("busiest week", "r"), ("peak hours", "l"),
          ("at peak: no responder", "l"), ("at peak: no place", "l")],
     )  # fmt: skip
+    nothing = {(one["need"], one["leg"]) for one in told["not_recorded"]}
     for row in told["rows"]:
         end = (row["peak_start"] + 8) % 24
         table.add_row(
@@ -216,8 +235,7 @@ def print_hotspots(console: Console, told: dict[str, Any]) -> None:
             f"{row['n_weeks']}",
             "-" if row["max_week_share"] is None else f"{row['max_week_share']:.0%}",
             f"{row['peak_start']:02d}-{end:02d} h ({row['peak_share']:.0%})",
-            _at_peak(row, "respond"),
-            _at_peak(row, "place"),
+            *[_at_peak(row, leg, is_recorded=(row["need"], leg) not in nothing) for leg in ("respond", "place")],
         )
     console.print(table if told["rows"] else Text("None found."))
     out = told["left_out"]
@@ -241,14 +259,16 @@ def _status(row: dict[str, Any]) -> Text:
     return Text(f"{row['status'].replace('_', ' ')}: {row['reason'] or ''}".rstrip(": "))
 
 
-def _at_peak(row: dict[str, Any], leg: str) -> str:
+def _at_peak(row: dict[str, Any], leg: str, *, is_recorded: bool) -> str:
+    if row["n_peak"] and not is_recorded:
+        return "none on record"
     least, most = row[f"{leg}_at_least"], row[f"{leg}_at_most"]
     return "-" if least is None or not row["n_peak"] else f"{least:,}-{most:,} of {row['n_peak']:,}"
 
 
 def _sentence(finding: dict[str, Any]) -> str:
     sample = f" [{finding['sample']}]" if finding["sample"] else ""
-    return f"{finding['detail']} ({finding['n_rows']:,}){sample}"
+    return f"{finding['detail']}" + (f" ({finding['n_rows']:,})" if finding["n_rows"] else "") + sample
 
 
 def print_quality(console: Console, told: dict[str, Any]) -> None:

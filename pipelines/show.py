@@ -17,6 +17,7 @@ HEADLINES = {
     "place": "calls with no open place to go",
 }
 ONE_NUMBER_WITHIN = 0.10
+LEAST_YEARS = 0.5
 DEFAULT_NEED = "mental_health"
 INTERNAL = "internal - not for publication"
 NOT_ADDED = "Needs are counted apart and never added into one number."
@@ -70,7 +71,8 @@ def denominator(opened: Store) -> dict[str, int]:
         connect(opened.folder),
         f"""
         SELECT count(*) FILTER (by_community) AS community, count(*) FILTER (origin = 'officer') AS officer_initiated,
-               count(*) FILTER (NOT by_community AND origin <> 'officer') AS other_origins, {counted}, {inside}
+               count(*) FILTER (NOT by_community AND origin <> 'officer') AS other_origins, {counted}, {inside},
+               count(*) FILTER (by_community AND scope = 'other_need' AND need = 'unmatched') AS unmatched_type
         FROM (SELECT *, origin = 'community' AS by_community FROM {scan(opened.path("calls"))}) c
         LEFT JOIN {scan(opened.path("places"))} p USING (place_id) WHERE merged_into IS NULL""",
     ).iloc[0]
@@ -106,6 +108,7 @@ def gaps(
         "variant": variant,
         "level": shown,
         "denominator": denominator(opened),
+        "has_dispositions": any("disposition" in dict(one.columns) for one in city.sources_of("calls")),
         "city_totals": [_total(row) for row in each(_in_order(table[table["level"] == "city"]))],
         "areas": [_area(row) for row in each(flagged.merge(names, on=["level", "geoid"], how="left"))],
         "areas_need": listed,
@@ -161,7 +164,7 @@ def _total(row: Any) -> dict[str, Any]:
         "leg": row.leg,
         "leg_words": LEG_WORDS[row.leg],
         "headline": HEADLINES[row.leg],
-        "not_recorded": bool(row.not_recorded),
+        "not_recorded": bool(row.not_recorded and row.n_calls),
         "n_calls": int(row.n_calls),
         "available": int(row.n_available),
         "uncertain": int(row.n_uncertain),
@@ -170,8 +173,9 @@ def _total(row: Any) -> dict[str, Any]:
         "temporal": int(row.n_temporal),
         "at_least": int(row.n_at_least),
         "at_most": int(row.n_at_most),
-        "per_year_low": round(float(row.per_year_low), 1),
-        "per_year_high": round(float(row.per_year_high), 1),
+        "years": round(float(row.years), 4),
+        "per_year_low": round(float(row.per_year_low), 1) if row.years >= LEAST_YEARS else None,
+        "per_year_high": round(float(row.per_year_high), 1) if row.years >= LEAST_YEARS else None,
         "n_police_or_ems": int(row.n_police_or_ems),
         "n_no_one_found": int(row.n_no_one_found),
         "n_institution": int(row.n_institution),
@@ -252,11 +256,13 @@ def hotspots(city: City, opened: Store, *, need: str | None = None, product: str
         ["order", "is_recurring", "n_calls"], ascending=[True, False, False]
     )
     places = opened.read("places", ["place_kind", "n_calls"])
+    nothing = opened.read("gaps", ["level", "need", "leg", "not_recorded"]).query("level == 'city' and not_recorded")
     return {
         **heading(city),
         "banners": banners(city, opened),
         "product": product,
         "rows": [_hotspot(row) for row in each(table)],
+        "not_recorded": nothing[["need", "leg"]].drop_duplicates().to_dict("records"),
         "left_out": {
             kind: int((places["place_kind"] == kind).sum()) for kind in ("placeholder", "institution", "unexplained")
         },
@@ -264,6 +270,8 @@ def hotspots(city: City, opened: Store, *, need: str | None = None, product: str
         "caveats": list(city.caveats),
         "notes": [
             "p is family-wise within one call reason.",
+            "new, persistent: against the run before this one, not a date when such calls began. cooling: fewer calls "
+            "a week in the last 13 weeks than before them, read only after the last break.",
             "An area high on every kind of call is not in excess; see --product volume.",
             DISCLAIMER,
         ],
@@ -312,6 +320,7 @@ def _hotspot(row: Any) -> dict[str, Any]:
 def _findings(opened: Store, starts: tuple[str, ...]) -> list[dict[str, Any]]:
     quality = opened.read("quality")
     rows = quality[quality["reason"].str.startswith(starts)]
+    rows = rows.assign(sample=rows["sample"].astype(object).where(rows["sample"].notna(), None))
     return [{"reason": r.reason, "detail": r.detail, "sample": r.sample, "n_rows": int(r.n_rows)} for r in each(rows)]
 
 

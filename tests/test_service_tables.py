@@ -108,6 +108,23 @@ def test_linksf_joins_the_copies_of_one_service(tmp_path: Path) -> None:
     assert (directory.rows_in, directory.merged) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("description", "hides"),
+    [
+        ("Shelter for battered women and their children", True),
+        ("An emergency shelter for those fleeing violence", True),
+        ("The location is confidential", True),
+        ("Emergency and longer-term women's shelter", False),
+        ("Classes for battered women", False),
+    ],
+)
+def test_a_place_that_lodges_people_who_flee_is_withheld(tmp_path: Path, description: str, hides: bool) -> None:
+    path = tmp_path / "linksf.json"
+    path.write_text(json.dumps([facility(name="A", description=description)]))
+    (one,) = read_linksf(path).listings
+    assert one.is_confidential is hides
+
+
 def test_sf_guide_reads_days_and_says_what_it_did_not(tmp_path: Path) -> None:
     day = {"day": "Friday", "opens_at": 1700, "closes_at": 700}
     resource = {

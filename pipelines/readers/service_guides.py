@@ -15,6 +15,10 @@ _AGES = {"C": "children", "Y": "youth", "A": "adults", "S": "seniors"}
 _SEXES = {"F": "women", "M": "men"}
 _BY_APPOINTMENT = re.compile(r"\bby appointment only\b|\bappointments? (required|only)\b")
 _WITHHELD = re.compile(r"\bconfidential(ly)?[- ](location|located|address)\b|\blocation (is )?confidential\b")
+_FLEEING = re.compile(
+    r"\b(fleeing|escaping) (domestic |family )?(violence|abuse)\b|\bbattered (women|spouses|partners)\b"
+)
+_LODGING = re.compile(r"\b(shelter|safe ?house|housing|houses|house)\b")
 _DETAILS = {
     "HOURS_UNREAD": "opening hours are not a standard week or not a time of day, so they are unknown",
     "WARN_UNVERIFIED": "the directory has not approved the organization of these services",
@@ -71,7 +75,7 @@ def _linksf(line: int, facility: dict[str, Any], service: dict[str, Any]) -> Lis
         words=(text(service, "category"),),
         x=text(where, "longitude"),
         y=text(where, "latitude"),
-        is_confidential=_WITHHELD.search(said) is not None,
+        is_confidential=_is_withheld(said),
         by_appointment=_BY_APPOINTMENT.search(said) is not None,
         hours=None if slots is None else pack(slots).hex(),
         hours_written=bool(hours),
@@ -121,13 +125,18 @@ def _sf_guide(line: int, key: str, resource: dict[str, Any], service: dict[str, 
         words=tuple(text(one, "name") for one in _list(service, "categories")),
         x=text(where, "longitude"),
         y=text(where, "latitude"),
-        is_confidential=_WITHHELD.search(said) is not None,
+        is_confidential=_is_withheld(said),
         by_appointment=_BY_APPOINTMENT.search(process) is not None,
         hours=None if slots is None else pack(slots).hex(),
         hours_written=bool(days),
         eligibility=tuple(filter(None, (written, *groups))),
         verified_on=(text(service, "verified_at") or text(service, "certified_at"))[:10],
     )
+
+
+def _is_withheld(said: str) -> bool:
+    """Whether a place is not to be shown: it says so, or it lodges people who flee violence."""
+    return bool(_WITHHELD.search(said) or (_FLEEING.search(said) and _LODGING.search(said)))
 
 
 def _with_words(listing: Listing, words: tuple[str, ...]) -> Listing:
