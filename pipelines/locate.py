@@ -57,14 +57,14 @@ def _distinct_points(
     city: City, work: Path, raw_calls: tuple[Path, ...], raw_incidents: tuple[Path, ...]
 ) -> pd.DataFrame:
     db = connect(work)
-    rows = f"SELECT x, y, address, 1 AS is_call FROM {scan(raw_calls)}"
+    rows = f"SELECT x, y, address, count(*) AS n_calls FROM {scan(raw_calls)} GROUP BY ALL"
     if raw_incidents:
-        rows += f" UNION ALL SELECT x, y, address, 0 FROM {scan(raw_incidents)}"
+        rows += f" UNION ALL SELECT DISTINCT x, y, address, 0 FROM {scan(raw_incidents)}"
     return frame(
         db,
         f"""
         SELECT {place_id_sql(city)} AS place_id, any_value(x)::DOUBLE AS x, any_value(y)::DOUBLE AS y,
-               sum(is_call)::BIGINT AS n_rows,
+               sum(n_calls)::BIGINT AS n_rows,
                count(DISTINCT nullif({_NUMBER}, ''))::BIGINT AS n_numbers,
                count(DISTINCT nullif({_BLOCK}, ''))::BIGINT AS n_addresses
         FROM ({rows}) GROUP BY 1 HAVING place_id IS NOT NULL ORDER BY 1

@@ -116,7 +116,8 @@ def _refuse_conflicts(db: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         SELECT call_id, count(*) AS n_rows, count(DISTINCT content) AS n_versions,
                epoch(max(received_at) - min(received_at)) > {CONFLICT_HOURS * 3600}
                AND count(DISTINCT coalesce(place_id, '')) > 1 AS is_conflict
-        FROM rows GROUP BY call_id HAVING count(*) > 1
+        FROM rows SEMI JOIN (SELECT call_id FROM rows GROUP BY call_id HAVING count(*) > 1) USING (call_id)
+        GROUP BY call_id
         """)
     refused = frame(
         db,
