@@ -62,7 +62,7 @@ def _chosen(layer: Layer, level: Level, path: str, books: Books, source: str) ->
         if name and name not in names:
             message = f"expected the attribute [{name}] in the layer{near(name, names)}"
             raise FileRejected(path, "FILE_MISSING_COLUMN", message)
-    fits = [f for f in layer.features if all(_text(f.properties.get(k)) == v for k, v in level.where)]
+    fits = [f for f in layer.features if level.keeps(_text(f.properties.get(k)) for k, _ in level.where)]
     left = len(layer.features) - len(fits)
     books.found(source, "FILTERED", [""] * left, "features that the TOML's `where` leaves out", severity="info")
     return fits

@@ -28,7 +28,7 @@ def check_level(level: Level, found: Found, *, ids: dict[str, list[str]]) -> Non
     lacking = [(key, name) for key, name in asked if name and name not in names]
     for key, name in lacking:
         found.fault(f"{where}.{key}", f"the layer has no attribute [{shown(name)}]{hint(name, names)}", "DATA_COLUMN")
-    kept = [f for f in layer.features if all(str(f.properties.get(a)) == b for a, b in level.where)]
+    kept = [f for f in layer.features if level.keeps(str(f.properties.get(a)) for a, _ in level.where)]
     if not kept:
         found.fault(where, f"no feature is left of [{len(layer.features)}]; check where", "DATA_EMPTY")
     own = [level.id_prefix + _id_text(f.properties.get(level.id)) for f in kept]

@@ -3,6 +3,7 @@
 `load_city(name_or_path)` reads one; the checking is in `pipelines/city_file.py`, which lists every fault at once.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -47,8 +48,9 @@ class Break:
 class Level:
     """One level of areas and the file it comes from.
 
-    `id_prefix` is put before the layer's ids; `where` keeps the features whose attributes equal these values;
-    `columns` takes denominators (our name → attribute) from the layer itself, of `columns_vintage`.
+    `id_prefix` is put before the layer's ids; `where` keeps the features whose attributes equal these values (one of
+    them where an attribute is named several times); `columns` takes denominators (our name → attribute) from the layer
+    itself, of `columns_vintage`.
     """
 
     name: str
@@ -65,6 +67,12 @@ class Level:
     is_base: bool = False
     columns: tuple[tuple[str, str], ...] = ()
     columns_vintage: str = ""
+
+    def keeps(self, said: Iterable[str]) -> bool:
+        """Whether a feature stays; `said` is what it says of each attribute of `where`, in that order."""
+        told = list(zip(self.where, said, strict=True))
+        fits = {name for (name, asked), value in told if asked == value}
+        return fits == {name for (name, _), _ in told}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

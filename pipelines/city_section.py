@@ -194,13 +194,12 @@ class Section:
         return out
 
     def pairs(self, key: str, *, value_about: str = "a text") -> tuple[tuple[str, str], ...]:
-        """A table of text to text as pairs."""
+        """A table of text to text, or to a list of texts, as pairs: one pair for each text."""
         section = self.section(key)
-        out = []
-        for name in section.table:
-            value = section.text(name, about=value_about)
-            if value:
-                out.append((name, value))
+        out: list[tuple[str, str]] = []
+        for name, value in section.table.items():
+            several = section.texts(name) if isinstance(value, list) else (section.text(name, about=value_about),)
+            out += [(name, one) for one in several if one]
         return tuple(out)
 
     def done(self) -> None:

@@ -138,6 +138,8 @@ def test_where_keeps_and_names_what_it_leaves(tmp_path: Path) -> None:
     found = areas(city(level), tmp_path)
     assert found.areas["geoid"].tolist() == ["39061000102"]
     assert reasons(found)["FILTERED"] == 3
+    either = replace(TRACTS, where=(("NAME", "Tract 39061000102"), ("NAME", "Tract 39061000100")))
+    assert areas(city(either), tmp_path).areas["geoid"].tolist() == ["39061000100", "39061000102"]
     with pytest.raises(FileRejected, match=r"expected the attribute \[NAMES\].*did you mean \[NAME\]"):
         areas(city(replace(TRACTS, label="NAMES")), tmp_path)
 

@@ -11,7 +11,7 @@ from pipelines.city import load_city
 @pytest.mark.real
 @pytest.mark.parametrize(("slug", "rows", "areas", "n_outside"), [
     ("san_francisco", 24_833, 195, "996"),
-    ("fargo_nd", 144_835, 27, ""),
+    ("fargo_nd", 144_835, 20, ""),
     ("montgomery_pa", 99_492, 210, "247"),
 ])  # fmt: skip
 def test_a_real_city_has_no_faults(real_data: Path, slug: str, rows: int, areas: int, n_outside: str) -> None:
@@ -32,3 +32,10 @@ def test_each_real_city_says_what_it_cannot_say() -> None:
     assert "no trend may be read" in said["fargo_nd"]
     assert "Only emergency medical, fire and traffic calls" in said["montgomery_pa"]
     assert all("No responder team" in text for text in said.values())
+
+
+def test_a_level_may_keep_several_values_of_one_attribute() -> None:
+    (tract,) = [level for level in load_city("fargo_nd").levels if level.name == "tract"]
+    assert tract.keeps("38" if name == "state" else "000802" for name, _ in tract.where)
+    assert not tract.keeps("38" if name == "state" else "010201" for name, _ in tract.where)
+    assert not tract.keeps("27" if name == "state" else "000802" for name, _ in tract.where)
