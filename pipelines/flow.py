@@ -300,11 +300,17 @@ class _State:
             if name in special:
                 arguments[name] = special[name]
             elif name in stage.optional:
-                old = name.removeprefix("old_")
-                arguments[name] = self.store.read(old) if self.store.has(old) else None
+                arguments[name] = self._old(name.removeprefix("old_"))
             elif name not in arguments:
                 arguments[name] = self._table_argument(name, parameter.annotation)
         return arguments
+
+    def _old(self, table: str) -> pd.DataFrame | None:
+        """A table of the run before, where it is still on file."""
+        try:
+            return self.store.read(table)
+        except StoreError:
+            return None
 
     def _table_argument(self, name: str, annotation: object) -> Any:
         if name.startswith("raw_"):

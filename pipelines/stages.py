@@ -35,7 +35,7 @@ def stages(city: City) -> tuple[Stage, ...]:
             name="areas",
             makes=("areas", *_books("areas")),
             run=intake.areas,
-            settings=(*IDENTITY, "levels", "denominators"),
+            settings=(*IDENTITY, "is_synthetic", "levels", "denominators"),
             raw=_area_files,
         ),
         *read,
@@ -115,7 +115,7 @@ def stages(city: City) -> tuple[Stage, ...]:
             settings=("windows", "outages", "levels"),
             data=("needs.toml",),
         ),
-        Stage(name="offences", makes=("offences",), run=offences, settings=("windows", "outages", "levels")),
+        Stage(name="offences", makes=("offences",), run=offences, settings=(*TIME, "levels")),
         Stage(
             name="cascade",
             makes=("cascade",),
@@ -127,7 +127,7 @@ def stages(city: City) -> tuple[Stage, ...]:
             name="quality_places",
             makes=("quality_places",),
             run=quality_places,
-            settings=("crs", "windows", "levels", "breaks", "directory_complete"),
+            settings=("crs", "windows", "outages", "levels", "breaks", "directory_complete"),
         ),
         _books_stage(city),
     )
