@@ -3,8 +3,8 @@
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.check import CheckReport
 from pipelines.check_found import Profile
@@ -12,18 +12,18 @@ from pipelines.check_found import Profile
 
 def render(report: CheckReport, console: Console) -> None:
     """Nothing: prints the report."""
-    table = Table(title=f"Sources of {escape(report.city)}", title_justify="left")
+    table = Table(title=Text(f"Sources of {report.city}"), title_justify="left")
     for name, justify in (("source", "left"), ("file", "left"), ("rows", "right"), ("found", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for profile in report.profiles:
         rows = "" if profile.rows is None else f"{profile.rows:,}"
-        table.add_row(escape(profile.id), escape(profile.path), rows, escape("\n".join(_lines(profile))))
+        table.add_row(*map(Text, (profile.id, profile.path, rows, "\n".join(_lines(profile)))))
     console.print(table)
     for title, lines, style in (("note", report.notes, "yellow"), ("fault", report.faults, "red")):
         for line in lines:
-            console.print(f"[{style}]{title}[/{style}] {escape(line)}", soft_wrap=True)
+            console.print(Text.assemble((title, style), f" {line}"), soft_wrap=True)
     n = len(report.faults)
-    console.print("[green]no faults[/green]" if report.ok else f"[red]{n} fault{'s' if n > 1 else ''}[/red]")
+    console.print(Text("no faults", "green") if report.ok else Text(f"{n} fault{'s' if n > 1 else ''}", "red"))
 
 
 def _lines(profile: Profile) -> list[str]:
