@@ -1,5 +1,6 @@
 """A recurring-call area is called cooling only by weeks that may be compared: those after the last declared break."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_a_break_within_the_last_13_weeks_leaves_it_open(tmp_path: Path) -> None
     assert spot["status"] == "new"
 
 
-def _hot_spot(toytown: City, folder: Path, *, per_week) -> pd.Series:
+def _hot_spot(toytown: City, folder: Path, *, per_week: Callable[[int], int]) -> pd.Series:
     """The one area of excess where 3 of 40 places make `per_week(week)` welfare checks and all make the same others."""
     rows = []
     for week, monday in enumerate(complete_weeks(toytown)):
