@@ -67,7 +67,7 @@ def _kinds(city: City, places: pd.DataFrame) -> Iterator[_Row]:
     total = max(1, int(places["n_all"].sum()))
     for at, row in enumerate(each(special.sort_values("n_all", ascending=False))):
         where = None
-        if pd.notna(row.x):
+        if row.place_kind == "placeholder" and pd.notna(row.x):  # any other place is someone's address
             lon, lat = to_degrees([row.x], [row.y], source_crs=city.crs)
             where = f"{lat[0]:.4f}, {lon[0]:.4f}"
         words = "stays in city totals only" if row.place_kind == "placeholder" else "kept, but out of the scan"

@@ -9,6 +9,7 @@ from pipelines.city import City, load_city
 from pipelines.flow import run
 from pipelines.resources import data_path
 from pipelines.store import Store
+from tests import runs
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,26 @@ def sample_store(sample_city: City, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("store") / "sample"
     run(sample_city, data_path("sample"), folder)
     return Store(folder)
+
+
+@pytest.fixture(scope="session")
+def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files of a small sample city; copy before changing."""
+    return runs.write_raw(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="session")
+def small_city(tmp_path_factory: pytest.TempPathFactory) -> City:
+    """The TOML of the small sample city."""
+    return runs.write_city(tmp_path_factory.mktemp("city") / "sample.toml")
+
+
+@pytest.fixture(scope="session")
+def small_store(small_city: City, small_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small sample city's store; copy before changing."""
+    folder = tmp_path_factory.mktemp("small") / "sample"
+    run(small_city, small_raw, folder)
+    return folder
 
 
 def _real_data() -> Path:
