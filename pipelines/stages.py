@@ -55,7 +55,13 @@ def stages(city: City) -> tuple[Stage, ...]:
             settings=("slug",),
             data=("rules", "needs.toml"),
         ),
-        Stage(name="dispositions", makes=("dispositions",), run=dispositions, settings=("slug",), data=("rules",)),
+        Stage(
+            name="dispositions",
+            makes=("dispositions",),
+            run=dispositions,
+            settings=("slug",),
+            data=("rules", "needs.toml"),
+        ),
         Stage(
             name="points",
             makes=("points", "atoms"),
