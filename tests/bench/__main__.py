@@ -58,6 +58,10 @@ def main() -> int:
     (folder / "bench.json").write_text(json.dumps(told, indent=1, default=str) + "\n", encoding="utf-8")
     shutil.copyfile(folder / "bench.json", asked.out / "bench.json")
     _print(told)
+    if asked.page:
+        from tests.bench.page import write
+
+        write(asked.page, told)
     same = told.get("same")
     if not asked.keep:
         shutil.rmtree(store, ignore_errors=True)
@@ -72,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scan-seconds", type=float, default=120.0, help="when the plain scan is stopped")
     parser.add_argument("--timeout", type=float, default=7200.0, help="when either way is stopped")
     parser.add_argument("--ours-only", action="store_true", help="leave out the plain way")
+    parser.add_argument("--page", type=Path, help="a page whose measured part is to be rewritten: docs/speed.md")
     parser.add_argument("--keep", action="store_true", help="keep the store and the plain way's tables")
     return parser.parse_args()
 
@@ -113,23 +118,38 @@ def _told(calls: int, ours: watch.Watched, theirs: watch.Watched | None, store: 
 
 def _whole(watched: watch.Watched) -> dict[str, Any]:
     steps = [
-        {"step": one.name, "seconds": round(one.seconds, 2), "peak_mb": round(one.peak_mb), **one.told}
+        {
+            "step": one.name,
+            "seconds": round(one.seconds, 2),
+            "cpu_s": round(one.cpu_s, 2),
+            "peak_mb": round(one.peak_mb),
+            **one.told,
+        }
         for one in watched.steps
     ]
-    told = {"seconds": round(watched.seconds, 1), "peak_mb": round(watched.peak_mb), "code": watched.code}
-    return {**told, "stopped": watched.stopped, "steps": steps}
+    return {
+        "seconds": round(watched.seconds, 1),
+        "cpu_s": round(watched.cpu_s, 1),
+        "peak_mb": round(watched.peak_mb),
+        "code": watched.code,
+        "stopped": watched.stopped,
+        "steps": steps,
+    }
 
 
 def _row(
     name: str, ours: watch.Watched, mine: tuple[str, ...], theirs: watch.Watched, yours: tuple[str, ...]
 ) -> dict[str, Any]:
     a, b = ([step for step in ran.steps if step.name in names] for ran, names in ((ours, mine), (theirs, yours)))
-    seconds, plain = sum(step.seconds for step in a), sum(step.seconds for step in b)
+    cpu, plain_cpu = sum(step.cpu_s for step in a), sum(step.cpu_s for step in b)
     return {
         "step": name,
-        "ours_s": round(seconds, 1),
-        "plain_s": round(plain, 1),
-        "ratio": round(plain / seconds, 2) if seconds else None,
+        "ours_s": round(sum(step.seconds for step in a), 1),
+        "plain_s": round(sum(step.seconds for step in b), 1),
+        "ours_cpu_s": round(cpu, 1),
+        "plain_cpu_s": round(plain_cpu, 1),
+        "ratio": round(sum(step.seconds for step in b) / max(1e-9, sum(step.seconds for step in a)), 2),
+        "cpu_ratio": round(plain_cpu / cpu, 2) if cpu else None,
         "ours_mb": round(max((step.peak_mb for step in a), default=0)),
         "plain_mb": round(max((step.peak_mb for step in b), default=0)),
         "note": "; ".join(str(step.told["note"]) for step in b if step.told.get("note")),
@@ -151,20 +171,23 @@ def _commit() -> str:
 def _print(told: dict[str, Any]) -> None:
     machine = told["machine"]
     print(f"\n{told['calls']:,} sample calls, {machine['cpus']} cores, {machine['memory_gb']} GiB, {told['made_at']}")
-    print(f"\n{'stage of ours':<28}{'s':>9}{'peak MB':>9}{'rows':>13}")
-    for one in told["ours"]["steps"]:
-        print(f"{one['step']:<28}{one['seconds']:>9.1f}{one['peak_mb']:>9,}{one.get('rows', ''):>13}")
-    print(f"{'whole process':<28}{told['ours']['seconds']:>9.1f}{told['ours']['peak_mb']:>9,}")
+    print(f"\n{'stage of ours':<28}{'s':>9}{'CPU s':>9}{'peak MB':>9}{'rows':>13}")
+    for one in (*told["ours"]["steps"], {"step": "whole process", **told["ours"]}):
+        numbers = f"{one['seconds']:>9.1f}{one['cpu_s']:>9.1f}{one['peak_mb']:>9,}"
+        print(f"{one['step']:<28}{numbers}{one.get('rows', ''):>13}")
     if "rows" not in told:
         return
-    print(f"\n{'step':<28}{'ours s':>9}{'plain s':>9}{'plain/ours':>12}{'ours MB':>9}{'plain MB':>10}")
+    heads = ("ours s", "plain s", "ratio", "ours CPU", "plain CPU", "ratio", "ours MB", "plain MB")
+    print(f"\n{'step':<26}" + "".join(f"{head:>10}" for head in heads))
     for row in told["rows"]:
-        ratio = "" if row["ratio"] is None else f"{'> ' if row['note'] else ''}{row['ratio']:.2f}"
-        print(
-            f"{row['step']:<28}{row['ours_s']:>9.1f}{row['plain_s']:>9.1f}{ratio:>12}{row['ours_mb']:>9,}"
-            f"{row['plain_mb']:>10,}  {row['note']}"
-        )
+        times = f"{row['ours_s']:>10.1f}{row['plain_s']:>10.1f}{_ratio(row, 'ratio'):>10}"
+        cpu = f"{row['ours_cpu_s']:>10.1f}{row['plain_cpu_s']:>10.1f}{_ratio(row, 'cpu_ratio'):>10}"
+        print(f"{row['step']:<26}{times}{cpu}{row['ours_mb']:>10,}{row['plain_mb']:>10,}  {row['note']}")
     _print_same(told)
+
+
+def _ratio(row: dict[str, Any], name: str) -> str:
+    return "" if row[name] is None else f"{'> ' if row['note'] else ''}{row[name]:.2f}"
 
 
 def _print_same(told: dict[str, Any]) -> None:

@@ -26,11 +26,12 @@ def gaps(store: Path, plain: Path) -> dict[str, object]:
     """How many cells (area × need × leg × period × variant) agree in every count, and the totals of the city."""
     ours = Store(store).read("gaps").set_index(KEY)
     theirs = pd.read_parquet(plain / "gaps.parquet").set_index(KEY)
-    theirs = theirs[list(SAME)].rename(columns=SAME)
-    both = ours[list(SAME.values())].join(theirs.reindex(ours.index).fillna(0).astype("int64"), rsuffix="_plain")
+    theirs = theirs[list(SAME)].rename(columns=SAME).add_suffix("_plain")
+    both = ours[list(SAME.values())].join(theirs.reindex(ours.index).fillna(0).astype("int64"))
     apart = np.abs(np.column_stack([both[name] - both[f"{name}_plain"] for name in SAME.values()]))
     return {
         "cells": len(ours),
+        "n_counts": len(SAME),
         "cells_equal": int((apart == 0).all(axis=1).sum()),
         "cells_only_plain": len(theirs.index.difference(ours.index)),
         "largest_difference": int(apart.max(initial=0)),

@@ -40,8 +40,9 @@ def main(city_file: str, raw: str, out: str, stop_s: str) -> None:
     found = {"volume": list(plain_hotspots.clusters(city, cases))}
     tell("volume")
     found["excess"] = list(plain_hotspots.scan(city, cases, stop_s=float(stop_s)))
-    made, whole = sum(int(one["n_sim"]) for one in found["excess"]), city.n_sim * len(found["excess"])
-    tell("excess", n_sim=made, note="" if made == whole else f"scan stopped after {made} of {whole:,} permutations")
+    made, whole = max(1, sum(int(one["n_sim"]) for one in found["excess"])), city.n_sim * len(found["excess"])
+    note = f"scan stopped after {made} of {whole:,} permutations; all would take {whole / made * float(stop_s):,.0f} s"
+    tell("excess", n_sim=made, note="" if made == whole else note)
     gaps.to_parquet(folder / "gaps.parquet")
     pd.DataFrame(found["excess"]).to_parquet(folder / "excess.parquet")
     (folder / "hotspots.json").write_text(json.dumps(found))
