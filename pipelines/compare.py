@@ -13,7 +13,7 @@ import pandas as pd
 from geo import gap
 from geo.tables import GAPS
 from pipelines.city import City
-from pipelines.engine import connect, frame, named, quoted, scan
+from pipelines.engine import Advance, connect, frame, named, quoted, scan
 from pipelines.locate import REMAINDERS
 from pipelines.vocabulary import needs as all_needs
 
@@ -56,15 +56,25 @@ def _days_on_file(city: City, start: date, end: date) -> int:
 
 
 def gaps(
-    city: City, work: Path, calls: Path, places: Path, atoms: Path, areas: pd.DataFrame, unmet: Path
+    city: City,
+    work: Path,
+    calls: Path,
+    places: Path,
+    atoms: Path,
+    areas: pd.DataFrame,
+    unmet: Path,
+    advance: Advance | None = None,
 ) -> pd.DataFrame:
     """`gaps`, a row for every area, remainder and the city, zero where nothing was counted."""
     db = connect(work)
     _prepare(db, calls, places, unmet)
-    counted = []
-    for period in periods(city):
+    counted: list[pd.DataFrame] = []
+    spans = periods(city)
+    for period in spans:
         _count_places(db, period)
         for variant in VARIANTS:
+            if advance:
+                advance(f"{period.name}, {variant}", len(counted), len(spans) * len(VARIANTS))
             counts = _counts(db, city, areas, atoms, period, variant)
             counted.append(_with_inference(city, counts, period))
     table = pd.concat(counted, ignore_index=True)

@@ -20,7 +20,7 @@ from geo.hotspots import carry_ids, excess, recurring, volume
 from geo.places import longest_run, recurrence
 from geo.tables import HOTSPOTS
 from pipelines.city import City
-from pipelines.engine import connect, each, frame, scan
+from pipelines.engine import Advance, connect, each, frame, scan
 from pipelines.vocabulary import needs as all_needs
 
 PEAK_HOURS = 8
@@ -48,19 +48,25 @@ def comparable_weeks(city: City, weeks: NDArray[np.datetime64]) -> NDArray[np.da
 
 
 def hotspots(
-    city: City, work: Path, calls: Path, places: pd.DataFrame, unmet: Path, old_hotspots: pd.DataFrame | None
+    city: City,
+    work: Path,
+    calls: Path,
+    places: pd.DataFrame,
+    unmet: Path,
+    old_hotspots: pd.DataFrame | None,
+    advance: Advance | None = None,
 ) -> pd.DataFrame:
     """`hotspots` of every need in scope, ids carried over from the last run where shapes overlap."""
     sites = places[(places["place_kind"] == "ordinary") & places["x"].notna()].reset_index(drop=True)
     cases = _cases(work, calls, sites, unmet)
     weeks = complete_weeks(city)
     background = _background(work, calls, sites)
-    found = [
-        one
-        for name, need in all_needs().items()
-        if need.in_scope
-        for one in _of_need(city, name, cases[cases["need"] == name], sites, background, weeks)
-    ]
+    found: list[pd.DataFrame] = []
+    wanted = [name for name, need in all_needs().items() if need.in_scope]
+    for done, name in enumerate(wanted):
+        if advance:
+            advance(name.replace("_", " "), done, len(wanted))
+        found += _of_need(city, name, cases[cases["need"] == name], sites, background, weeks)
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(HOTSPOTS.names))
     return _carried(table, old_hotspots)[list(HOTSPOTS.names)]
 

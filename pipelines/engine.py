@@ -1,11 +1,13 @@
 """DuckDB in memory as a reader and writer of Parquet: one way to open it, one way to write with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
+
+Advance = Callable[[str, int, int], None]  # a step's name, how much is done, of how much
 
 
 def connect(work: Path) -> duckdb.DuckDBPyConnection:

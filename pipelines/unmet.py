@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geo import gap
 from geo.gap import AVAILABLE, NO, OUTCOME_NAMES, QUARTERS, SPATIAL, UNCERTAIN, YES
 from pipelines.city import City
-from pipelines.engine import connect, scan
+from pipelines.engine import Advance, connect, scan
 from pipelines.suitability import (
     BY_OTHERS,
     UNKNOWN_TIER,
@@ -47,6 +47,7 @@ def unmet(
     services: pd.DataFrame,
     reach: pd.DataFrame,
     duty: pd.DataFrame,
+    advance: Advance | None = None,
 ) -> dict[str, object]:
     """`unmet`, a row per call in scope and leg, and `verification`, the services whose answers would move most."""
     located = places[places["x"].notna() & (places["place_kind"] != "placeholder")].reset_index(drop=True)
@@ -58,6 +59,8 @@ def unmet(
     confirm: list[pd.DataFrame] = []
     for leg in LEGS:
         one = asked.for_leg(leg)
+        if advance:
+            advance(leg, sum(map(len, columns["row"])), len(asked.row) * len(LEGS))
         for variant, (factor, with_ed) in VARIANTS.items():
             if variant != "outcome" and not _differs(leg, variant):
                 columns[variant].append(columns["outcome"][-1])
