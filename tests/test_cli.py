@@ -16,6 +16,7 @@ from geo.tables import TABLES
 from pipelines import cli, store
 from pipelines.printable import printable, printable_json
 from pipelines.quality import _kinds
+from pipelines.stages import stages
 from tests.make_docs import DOCS, commands, pages
 from tests.runs import copied, environment, rewrite_rows
 
@@ -82,6 +83,13 @@ def test_every_command_and_option_is_in_the_page_of_commands():
         section = page.split(f"## {name}\n")[1].split("\n## ")[0]
         for one in command.params:
             assert all(word in section for word in one.opts if word.startswith("-"))
+
+
+def test_every_stage_is_on_the_map_of_the_house_in_its_order(sample_city):
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    names = dict.fromkeys("read …" if one.name.startswith("read ") else one.name for one in stages(sample_city))
+    at = [page.index(f"| `{name}`") for name in names]
+    assert at == sorted(at)
 
 
 def test_help_imports_nothing_heavy_and_answers_within_half_a_second_of_work():
