@@ -60,13 +60,14 @@ def hotspots(
     sites = places[(places["place_kind"] == "ordinary") & places["x"].notna()].reset_index(drop=True)
     cases = _cases(work, calls, sites, unmet)
     weeks = complete_weeks(city)
+    trend_weeks = comparable_weeks(city, weeks)
     background = _background(work, calls, sites)
     found: list[pd.DataFrame] = []
     wanted = [name for name, need in all_needs().items() if need.in_scope]
     for done, name in enumerate(wanted):
         if advance:
             advance(name.replace("_", " "), done, len(wanted))
-        found += _of_need(city, name, cases[cases["need"] == name], sites, background, weeks)
+        found += _of_need(city, name, cases[cases["need"] == name], sites, background, weeks, trend_weeks)
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(HOTSPOTS.names))
     return _carried(table, old_hotspots)[list(HOTSPOTS.names)]
 
@@ -121,6 +122,7 @@ def _of_need(
     sites: pd.DataFrame,
     background: NDArray[np.int64],
     weeks: NDArray[np.datetime64],
+    trend_weeks: NDArray[np.datetime64],
 ) -> Iterator[pd.DataFrame]:
     n_need = np.bincount(cases["site"], minlength=len(sites)).astype(np.int64)
     if not n_need.any():
@@ -130,7 +132,7 @@ def _of_need(
         ("volume", _volume_shapes(sites, n_need)),
     ):
         if shapes:
-            yield _described(need, product, shapes, cases, weeks, comparable_weeks(city, weeks))
+            yield _described(need, product, shapes, cases, weeks, trend_weeks)
 
 
 def _excess_shapes(

@@ -103,7 +103,7 @@ def stages(city: City) -> tuple[Stage, ...]:
             name="hotspots",
             makes=("hotspots",),
             run=hotspots,
-            settings=("windows", "outages", "n_sim", "seed"),
+            settings=("windows", "outages", "breaks", "n_sim", "seed"),
             data=("needs.toml",),
             optional=("old_hotspots",),
         ),
