@@ -34,7 +34,15 @@ def city(**changes) -> City:
         "windows": (Window(start=date(2024, 1, 1), end=date(2024, 12, 30)),),
         "services_as_of": date(2024, 12, 30),
         "levels": (
-            Level(name="tract", role="census", path="t.geojson", format="geojson", id="geoid", vintage="2020", is_base=True),
+            Level(
+                name="tract",
+                role="census",
+                path="t.geojson",
+                format="geojson",
+                id="geoid",
+                vintage="2020",
+                is_base=True,
+            ),
             Level(name="half", role="parent", path="h.geojson", format="geojson", id="geoid", vintage="2020"),
         ),
         "sources": (Source(id="cad", kind="calls", path="cad.csv", format="csv", origin="column"),),

@@ -14,7 +14,17 @@ GEO_MAY_NOT = {
     "time", "duckdb", "pyogrio", "fiona", "matplotlib", "folium", "plotly", "tomllib", "json", "csv",
     "sqlite3", "pickle", "pyarrow", "rich", "typer", "random",
 }  # fmt: skip
-FILE_CALLS = {"open", "read_csv", "read_parquet", "read_file", "to_csv", "to_parquet", "to_file", "read_text", "write_text"}
+FILE_CALLS = {
+    "open",
+    "read_csv",
+    "read_parquet",
+    "read_file",
+    "to_csv",
+    "to_parquet",
+    "to_file",
+    "read_text",
+    "write_text",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -108,4 +118,6 @@ def test_only_one_module_knows_folium_and_one_the_clock(name):
 
 @pytest.mark.parametrize("name", TREES)
 def test_nothing_unpickles_what_comes_from_outside(name):
-    assert not {other for other in imported(TREES[name]) if other.split(".")[0] in ("pickle", "joblib", "dill", "shelve")}
+    assert not {
+        other for other in imported(TREES[name]) if other.split(".")[0] in ("pickle", "joblib", "dill", "shelve")
+    }

@@ -127,7 +127,7 @@ def test_two_agencies_with_the_same_numbers_stay_apart():
             Source(id="rms", kind="incidents", path="c", format="csv"),
         )
     )
-    cad, so, rms = two.sources
+    _, so, rms = two.sources
     assert call_id_sql(two, "call_id", id_space(two, so)) == "'so:' || call_id"
     assert id_space(two, rms) == "cad"
     assert call_id_sql(build.city(), "call_id", "cad") == "call_id"

@@ -77,7 +77,8 @@ def test_a_second_run_is_told_who_holds_the_store(tmp_path):
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
-    code = f"import os; from pathlib import Path; from pipelines.store import locked\nwith locked(Path({str(tmp_path)!r})): os._exit(9)"
+    code = "import os; from pathlib import Path; from pipelines.store import locked\n"
+    code += f"with locked(Path({str(tmp_path)!r})): os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     with store.locked(tmp_path):
         pass

@@ -65,7 +65,9 @@ def judge(tmp_path):
         paths["dispositions"] = dispositions(city, tmp_path, raw)
         for name, frame in paths.items():
             frame.to_parquet(tmp_path / f"{name}.parquet")
-        made = calls_stage(city, tmp_path, raw, *(tmp_path / f"{n}.parquet" for n in ("types", "dispositions", "points")))
+        made = calls_stage(
+            city, tmp_path, raw, *(tmp_path / f"{n}.parquet" for n in ("types", "dispositions", "points"))
+        )
         supply = build.services(*services)
         places = places_stage(city, tmp_path, made["calls"], found["points"], supply)
         reach = reach_stage(city, tmp_path, tmp_path, places, supply, found["atoms"])
@@ -91,10 +93,19 @@ def all_needs_services(**changes):
     for need in (*NEEDS.values(), "youth_family"):
         for number, x in enumerate(np.arange(-400, 2401, 400)):
             for row, y in enumerate(np.arange(-400, 2401, 400)):
-                place = {"service_id": f"p{number}-{row}", "need": need, "x": build.X0 + x + 0.4, "y": build.Y0 + y + 0.4}
+                place = {
+                    "service_id": f"p{number}-{row}",
+                    "need": need,
+                    "x": build.X0 + x + 0.4,
+                    "y": build.Y0 + y + 0.4,
+                }
                 rows += [build.service(**(place | {"access": access} | changes)) for access in ("walk_in", "drop_off")]
         rows.append(team(need=need, **changes))
-        rows.append(build.service(service_id="line", need=need, leg="contact", access="line", zone_state="everywhere", **changes))
+        rows.append(
+            build.service(
+                service_id="line", need=need, leg="contact", access="line", zone_state="everywhere", **changes
+            )
+        )
     return rows
 
 
@@ -260,4 +271,6 @@ def test_rows_in_another_order_give_the_same_outcomes(judge):
     one, _ = judge(rows, *services)
     two, _ = judge(rows[::-1], *services[::-1])
     key = ["call_id", "leg", "outcome"]
-    pd.testing.assert_frame_equal(one[key].sort_values(key, ignore_index=True), two[key].sort_values(key, ignore_index=True))
+    pd.testing.assert_frame_equal(
+        one[key].sort_values(key, ignore_index=True), two[key].sort_values(key, ignore_index=True)
+    )
