@@ -126,7 +126,7 @@ def first_pass(linked: Linked, *, threshold: int = 11, flags: NDArray[np.bool_] 
 
 
 def shares(linked: Linked, states: NDArray[np.int8]) -> pd.DataFrame:
-    """Per offered table (levels joined by ×): cells, cells shown, calls, calls shown and their share (NaN = no calls)."""
+    """Per offered table (levels joined by ×): cells, cells shown, calls, calls shown, share (NaN = no calls)."""
     frame = pd.DataFrame(
         {
             "table": linked.table,
