@@ -49,10 +49,13 @@ def _beside(told: dict[str, Any]) -> list[str]:
         memory = f"{row['ours_mb']:,} | {row['plain_mb']:,}"
         lines.append(f"| {row['step']} | {times} | {cpu} | {memory} | {row['note']} |")
     ours, plain = told["ours"], told["plain"]
-    times = f"{ours['seconds']:.1f} | {plain['seconds']:.1f} | {plain['seconds'] / ours['seconds']:.2f}"
-    cpu = f"{ours['cpu_s']:.1f} | {plain['cpu_s']:.1f} | {plain['cpu_s'] / ours['cpu_s']:.2f}"
+    least = "> " if any(row["note"] for row in told["rows"]) else ""
+    times = f"{ours['seconds']:.1f} | {plain['seconds']:.1f} | {least}{plain['seconds'] / ours['seconds']:.2f}"
+    cpu = f"{ours['cpu_s']:.1f} | {plain['cpu_s']:.1f} | {least}{plain['cpu_s'] / ours['cpu_s']:.2f}"
     memory = f"{ours['peak_mb']:,} | {plain['peak_mb']:,}"
-    lines.append(f"| whole process | {times} | {cpu} | {memory} | ours does more (see above) |")
+    lines.append(
+        f"| whole process | {times} | {cpu} | {memory} | ours does more{', the plain scan was stopped' if least else ''} (see above) |"
+    )
     return lines
 
 
