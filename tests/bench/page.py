@@ -53,9 +53,8 @@ def _beside(told: dict[str, Any]) -> list[str]:
     times = f"{ours['seconds']:.1f} | {plain['seconds']:.1f} | {least}{plain['seconds'] / ours['seconds']:.2f}"
     cpu = f"{ours['cpu_s']:.1f} | {plain['cpu_s']:.1f} | {least}{plain['cpu_s'] / ours['cpu_s']:.2f}"
     memory = f"{ours['peak_mb']:,} | {plain['peak_mb']:,}"
-    lines.append(
-        f"| whole process | {times} | {cpu} | {memory} | ours does more{', the plain scan was stopped' if least else ''} (see above) |"
-    )
+    note = "ours does more" + (", the plain scan was stopped" if least else "") + " (see above)"
+    lines.append(f"| whole process | {times} | {cpu} | {memory} | {note} |")
     return lines
 
 
