@@ -16,13 +16,15 @@ from shapely.geometry.base import BaseGeometry
 
 from geo.areal import areal_scan
 from geo.errors import InputError
-from geo.scan import TOLERANCE, bernoulli_llr, canonical, counts, excess, points
+from geo.scan import TOLERANCE, Circles, bernoulli_llr, canonical, circles, counts, excess, points
 
 __all__ = [
+    "Circles",
     "Volume",
     "areal_scan",
     "bernoulli_llr",
     "carry_ids",
+    "circles",
     "excess",
     "recurring",
     "volume",

@@ -5,6 +5,7 @@ family-wise over all circles of the map.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,11 @@ def _rings(xy: Floats, radii: Floats) -> list[csr_matrix]:
     return rings
 
 
+def _side_by_side(xy: Floats, band_m: float) -> Ints:
+    """An order of points in which near ones mostly stand near each other in memory: by bands of y, then x."""
+    return np.lexsort((xy[:, 0], np.floor(xy[:, 1] / band_m))).astype(np.int64)
+
+
 def _null_need(n_all: Ints, n_need: int, n_sim: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """Need calls per place (m, n_sim) when n_need labels fall on the calls at random, without replacement.
 
@@ -134,33 +140,92 @@ def _null_need(n_all: Ints, n_need: int, n_sim: int, rng: np.random.Generator) -
 
 
 def _largest_null_llr(
-    rings: list[csr_matrix],
+    rings: Sequence[csr_matrix],
     n_all: Ints,
     total_c: int,
     *,
     min_calls: int,
     n_sim: int,
     rng: np.random.Generator,
+    order: Ints | None = None,
 ) -> Floats:
-    """Largest LLR of each replicate over the circles that the scan would look at in that replicate."""
+    """Largest LLR of each replicate over the circles that the scan would look at in that replicate.
+
+    Row k of `rings` is place `order[k]` (k itself by default); labels are dealt in the order of `n_all`. Only circles
+    that can still be the largest of some replicate are scored: `_fewest_for` says how many need calls that takes.
+    """
     total_n, m = int(n_all.sum()), len(n_all)
+    at: Ints = np.arange(m, dtype=np.int64) if order is None else order
     table = _k_log_k(total_n)
-    sizes = np.cumsum([ring @ n_all for ring in rings], axis=0)
+    sizes: Ints = np.cumsum([ring @ n_all[at] for ring in rings], axis=0)
     # Circles with fewer than min_calls calls of any kind can never hold min_calls need calls.
     centres = np.flatnonzero(sizes[-1] >= min_calls)
-    kept = [ring[centres] for ring in rings]
+    inner = sizes[:, centres]
+    # A circle holds no more need calls than calls, so their sums fit the small type if the sizes do.
+    small = np.int16 if inner.max(initial=0) < np.iinfo(np.int16).max else np.int32
+    kept = [ring[centres].astype(small) for ring in rings]
     largest = np.zeros(n_sim)
     batch = max(1, min(64, _BATCH_CELLS // max(m, 1)))
     for start in range(0, n_sim, batch):
-        drawn = _null_need(n_all, total_c, min(batch, n_sim - start), rng)
+        drawn: NDArray[Any] = _null_need(n_all, total_c, min(batch, n_sim - start), rng).astype(small)[at]
         is_centre = drawn[centres] > 0
-        need = np.zeros((len(centres), drawn.shape[1]), dtype=np.int32)
-        for size, ring in zip(sizes[:, centres], kept):
+        need: NDArray[Any] = np.zeros((len(centres), drawn.shape[1]), dtype=small)
+        here = largest[start : start + drawn.shape[1]]
+        for size, ring in zip(inner, kept):
             need = need + ring @ drawn
-            row, col = np.nonzero((need >= min_calls) & is_centre)
+            fewest = np.maximum(min_calls, _fewest_for(here.min(), size, table, total_c, total_n))
+            row, col = np.nonzero((need >= fewest[:, None]) & is_centre)
             llr = _llr_from(table, need[row, col].astype(np.int64), size[row], total_c, total_n)
-            np.maximum.at(largest, start + col, llr)
+            np.maximum.at(here, col, llr)
     return largest
+
+
+def _fewest_for(llr: float, size: Ints, table: Floats, total_c: int, total_n: int) -> NDArray[np.int32]:
+    """For each circle of `size` calls the fewest need calls with an LLR of at least `llr`; more than fit if none has.
+
+    The LLR rises with the need calls wherever they are in excess, so halving finds the number. A millionth of a nat
+    is allowed for rounding, which can only let through a circle too many.
+    """
+    sizes, back = np.unique(size, return_inverse=True)
+    most = np.minimum(sizes, total_c)
+    low = np.maximum(sizes * total_c // total_n, sizes - (total_n - total_c))  # not in excess, or the fewest possible
+    high = most + 1
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        reached = _llr_from(table, np.minimum(middle, most), sizes, total_c, total_n) >= llr - 1e-6
+        open_ = high - low > 1
+        high = np.where(open_ & reached, middle, high)
+        low = np.where(open_ & ~reached, middle, low)
+    return high[back].astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circles:
+    """Which places lie in which circle: what `excess` of several needs on the same places has in common."""
+
+    places: Floats  # (m, 2), in the canonical order
+    place_of_row: Ints
+    calls: Ints  # of any kind, per place
+    radii: Floats
+    order: Ints  # place of each row of the rings
+    rings: tuple[csr_matrix, ...]
+
+
+def circles(x: ArrayLike, y: ArrayLike, n_all: ArrayLike, *, radii_m: Sequence[float] = RADII_M) -> Circles:
+    """The circles of `excess` around all places, to be made once for several needs; data as there."""
+    xy = points(x, y)
+    calls = counts("n_all", n_all, len(xy))
+    radii = _checked_radii(radii_m)
+    places, place_of_row = canonical(xy, calls)
+    order = _side_by_side(places, float(radii[-1]))
+    return Circles(
+        places=places,
+        place_of_row=place_of_row,
+        calls=_summed(calls, place_of_row, len(places)),
+        radii=radii,
+        order=order,
+        rings=tuple(_rings(places[order], radii)),
+    )
 
 
 def excess(
@@ -174,6 +239,7 @@ def excess(
     n_sim: int = 999,
     alpha: float = 0.05,
     seed: int,
+    prepared: Circles | None = None,
 ) -> pd.DataFrame:
     """Circles where need calls are a larger share of all calls than elsewhere; no shared places, best first.
 
@@ -185,7 +251,8 @@ def excess(
     ones that share a place with it; ties go to the smaller radius, then to the centre with more need calls,
     then to the canonical order.
 
-    Settings: radii_m metres; min_calls need calls; alpha family-wise level within this map (one need).
+    Settings: radii_m metres; min_calls need calls; alpha family-wise level within this map (one need);
+    prepared = `circles` of the same x, y, n_all and radii, where several needs are scanned.
     Data: one row a place; rows with equal coordinates count as one place. Projected metres. Placeholders,
     institutions and sinks must be left out beforehand (`geo.places.sinks`).
     Returns: a row a circle, columns `centre` (input row of the centre), `x`, `y`, `radius_m`, `n_need`,
@@ -200,20 +267,27 @@ def excess(
         raise InputError(f"n_need must not exceed n_all, got [{int((need > calls).sum())} places where it does]")
     radii = _checked_radii(radii_m)
     check_settings(n_sim, alpha)
-    places, place_of_row = canonical(xy, calls)
-    need_at, calls_at = _summed(need, place_of_row, len(places)), _summed(calls, place_of_row, len(places))
-    total_c, total_n = int(need_at.sum()), int(calls_at.sum())
+    total_c, total_n = int(need.sum()), int(calls.sum())
     if total_c < min_calls or total_c == total_n:
         return _circles_frame([])
-    rings = _rings(places, radii)
-    found = _observed_circles(rings, need_at, calls_at, min_calls=min_calls)
+    own = circles(x, y, n_all, radii_m=radii_m) if prepared is None else prepared
+    if len(own.place_of_row) != len(xy) or int(own.calls.sum()) != total_n or not np.array_equal(own.radii, radii):
+        raise InputError("prepared circles are of other places, calls or radii; make them of the same x, y and n_all")
+    need_at = _summed(need, own.place_of_row, len(own.places))
+    found = _observed_circles(own.rings, need_at, own.calls, min_calls=min_calls, order=own.order)
     if found.empty:
         return _circles_frame([])
     largest = _largest_null_llr(
-        rings, calls_at, total_c, min_calls=min_calls, n_sim=n_sim, rng=np.random.default_rng(seed)
+        own.rings,
+        own.calls,
+        total_c,
+        min_calls=min_calls,
+        n_sim=n_sim,
+        rng=np.random.default_rng(seed),
+        order=own.order,
     )
     found["p_value"] = monte_carlo_p(found["llr"], largest)
-    return _without_overlap(found[found["p_value"] <= alpha], places, radii, place_of_row, total_c, total_n)
+    return _without_overlap(found[found["p_value"] <= alpha], own.places, radii, own.place_of_row, total_c, total_n)
 
 
 def _checked_radii(radii_m: Sequence[float]) -> Floats:
@@ -236,11 +310,18 @@ def _summed(values: Ints, group: Ints, n_groups: int) -> Ints:
     return out
 
 
-def _observed_circles(rings: list[csr_matrix], need: Ints, calls: Ints, *, min_calls: int) -> pd.DataFrame:
-    """Circles around places with a need call that hold enough need calls and an excess, best first."""
+def _observed_circles(
+    rings: Sequence[csr_matrix], need: Ints, calls: Ints, *, min_calls: int, order: Ints | None = None
+) -> pd.DataFrame:
+    """Circles around places with a need call that hold enough need calls and an excess, best first.
+
+    Row k of `rings` is place `order[k]` (k itself by default).
+    """
     total_c, total_n = int(need.sum()), int(calls.sum())
-    inside = np.cumsum([ring @ need for ring in rings], axis=0)
-    size = np.cumsum([ring @ calls for ring in rings], axis=0)
+    at: Ints = np.arange(len(need), dtype=np.int64) if order is None else order
+    inside, size = np.empty((2, len(rings), len(need)), dtype=np.int64)
+    inside[:, at] = np.cumsum([ring @ need[at] for ring in rings], axis=0)
+    size[:, at] = np.cumsum([ring @ calls[at] for ring in rings], axis=0)
     radius, centre = np.nonzero((inside >= min_calls) & (need > 0))
     llr = bernoulli_llr(inside[radius, centre], size[radius, centre], total_c, total_n)
     frame = pd.DataFrame(

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from geo.hotspots import carry_ids, excess, recurring, volume
+from geo.hotspots import Circles, carry_ids, circles, excess, recurring, volume
 from geo.places import longest_run, recurrence
 from geo.tables import HOTSPOTS
 from pipelines.city import City
@@ -62,12 +62,14 @@ def hotspots(
     weeks = complete_weeks(city)
     trend_weeks = comparable_weeks(city, weeks)
     background = _background(work, calls, sites)
+    prepared = circles(sites["x"], sites["y"], background) if len(cases) else None
     found: list[pd.DataFrame] = []
     wanted = [name for name, need in all_needs().items() if need.in_scope]
     for done, name in enumerate(wanted):
         if advance:
             advance(name.replace("_", " "), done, len(wanted))
-        found += _of_need(city, name, cases[cases["need"] == name], sites, background, weeks, trend_weeks)
+        own = cases[cases["need"] == name]
+        found += _of_need(city, name, own, sites, background, prepared, weeks, trend_weeks)
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(HOTSPOTS.names))
     return _carried(table, old_hotspots)[list(HOTSPOTS.names)]
 
@@ -121,6 +123,7 @@ def _of_need(
     cases: pd.DataFrame,
     sites: pd.DataFrame,
     background: NDArray[np.int64],
+    prepared: Circles | None,
     weeks: NDArray[np.datetime64],
     trend_weeks: NDArray[np.datetime64],
 ) -> Iterator[pd.DataFrame]:
@@ -128,7 +131,7 @@ def _of_need(
     if not n_need.any():
         return
     for product, shapes in (
-        ("excess", _excess_shapes(city, need, sites, n_need, background)),
+        ("excess", _excess_shapes(city, need, sites, n_need, background, prepared)),
         ("volume", _volume_shapes(sites, n_need)),
     ):
         if shapes:
@@ -136,10 +139,15 @@ def _of_need(
 
 
 def _excess_shapes(
-    city: City, need: str, sites: pd.DataFrame, n_need: NDArray[np.int64], background: NDArray[np.int64]
+    city: City,
+    need: str,
+    sites: pd.DataFrame,
+    n_need: NDArray[np.int64],
+    background: NDArray[np.int64],
+    prepared: Circles | None,
 ) -> list[Shape]:
     seed = int.from_bytes(hashlib.sha256(f"{city.seed}|{need}".encode()).digest()[:4], "big")
-    found = excess(sites["x"], sites["y"], n_need, background, n_sim=city.n_sim, seed=seed)
+    found = excess(sites["x"], sites["y"], n_need, background, n_sim=city.n_sim, seed=seed, prepared=prepared)
     return [
         Shape(
             x=row.x,
