@@ -2,7 +2,7 @@
 
 A call and a leg have exactly one outcome. Candidates answer three tests, each no, unknown or yes: S (match, zone,
 threshold), B (takes this tier, caller and person), H (takes people in at that quarter-hour, capacity proven).
-Method: METHODS 5.2-5.7 and DECISIONS 11-12 of the project.
+Method: docs/methods.md, Outcomes and Intervals, flags, ranks.
 """
 
 from dataclasses import dataclass

@@ -117,7 +117,7 @@ def volume(
     `diameter_m`, `eps_m` (at which it was found), `is_wide`, `geometry` (union of eps/2 discs around its
     places, simplified by eps/40, cut to `clip`), `members` (tuple of input rows). A cluster left with fewer calls than
     `min_weight`, its border places being another's, is none. Empty if nothing clusters.
-    Raises: InputError. References: Ester et al. 1996; METHODS of this project, 3.3.
+    Raises: InputError. References: Ester et al. 1996; docs/methods.md.
     """
     xy = points(x, y)
     calls = counts("weights", weights, len(xy))

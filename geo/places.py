@@ -41,7 +41,7 @@ def sinks(
     Also `n_need`, `n_all` (of the point) and `share` (of need calls; 0 if there are none). Index 0…n−1 as
     given.
     Data: one row a place, projected metres, counts of calls.
-    Raises: InputError. Reference: METHODS of this project, 2.4 (verified on a planted city).
+    Raises: InputError. Reference: docs/methods.md, Places (verified on a planted city).
     """
     xs, ys, need, calls = (np.asarray(v, dtype=np.float64) for v in (x, y, n_need, n_all))
     numbers = np.zeros(len(xs)) if n_street_numbers is None else np.asarray(n_street_numbers, dtype=np.float64)

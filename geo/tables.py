@@ -14,7 +14,7 @@ CALLS = Table(
     row="a call for service after merging; merged rows stay, with merged_into set",
     key=("call_id", "source_id", "source_line"),
     columns=columns("""
-        call_id text the agency's number, prefixed by nothing
+        call_id text the agency's number, the agency before it where a city has several
         source_id text which source file it came from
         source_line int 1-based record number in that file
         merged_into text? the call_id that stands for this row, null for a row that stands for itself
@@ -37,7 +37,7 @@ CALLS = Table(
         no_one_found bool gone on arrival or unable to locate
         sensitive text {none,suicide,domestic_violence,juvenile,sexual_assault,overdose} never a point
         rule text which rule fired
-        scope text {in_scope,police_or_ems,criminal,other_need,unresolved} DECISIONS 10, for community calls
+        scope text {in_scope,police_or_ems,criminal,other_need,unresolved} by need, tier and resolution; of calls of every origin
         place_id text? the place it came from, null where it could not be placed
         on_scene_min float? [min] cleared - arrived
         committed_min float? [min] cleared - dispatched
@@ -74,7 +74,7 @@ PLACES = Table(
         n_all int all calls that stand for themselves
         n_weeks int weeks with a community call
         n_addresses int distinct address texts seen there
-        place_kind text {ordinary,institution,placeholder,unexplained} DECISIONS 12a
+        place_kind text {ordinary,institution,placeholder,unexplained} see methods.md, Places
         kind_reason text? why it is not ordinary
         precision text {point,block,none} how it was placed
         atom int index of the tuple of area ids
@@ -283,7 +283,7 @@ GAPS = Table(
         rate_reason text? why the rate is null
         p_over_standard float? P(share at least > standard)
         p_over_standard_most float? the same on at most
-        flag text {flagged,possibly,no,too_few,not_recorded,not_an_area} DECISIONS 12
+        flag text {flagged,possibly,no,too_few,not_recorded,not_an_area} see methods.md, flags
         rank_low float? 90 % interval of the rank on at least per year, 1 = most
         rank_high float?
         p_top_decile float?

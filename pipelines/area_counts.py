@@ -222,7 +222,7 @@ def _sums(
 
 
 def rate_barred(areas: pd.DataFrame) -> list[str | None]:
-    """Why no per-resident rate is given, one an area; None where one may be. METHODS 2.3."""
+    """Why no per-resident rate is given, one an area; None where one may be."""
     quarters = areas["group_quarters"] if "group_quarters" in areas else pd.Series(np.nan, index=areas.index)
     return [_barred(float(people), float(grouped)) for people, grouped in zip(areas["population"], quarters)]
 

@@ -1,4 +1,4 @@
-"""The `cascade` table: from community calls to those connected, where an agency records what was sent (METHODS 5.6)."""
+"""The `cascade` table: from community calls to those connected, where an agency records what was sent."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """The `hotspots` table: recurring-call areas, by excess (the scan) and by volume (footprints), per need.
 
 Cases are community calls of the need that were not closed as unfounded, whatever their outcome on the legs. The
-background is all community calls but alarms and administrative ones. Only ordinary places take part. DECISIONS 12a.
+background is all community calls but alarms and administrative ones. Only ordinary places take part.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The `places` table: every distinct location with its counts and its kind.
 
-Kinds (DECISIONS 12a): a *placeholder* is a default geocode; an *institution* is listed or stands within the city's
+Kinds: a *placeholder* is a default geocode; an *institution* is listed or stands within the city's
 radius of a hospital, jail, shelter or station on record; any other sink is *unexplained*: kept, but out of the scan.
 """
 

@@ -54,7 +54,7 @@ def heading(city: City) -> dict[str, Any]:
 
 
 def denominator(opened: Store) -> dict[str, int]:
-    """METHODS 5.5: from community calls to those in scope, with the segments kept in it."""
+    """Who is in the denominator: from community calls to those in scope, with the segments kept in it."""
     scopes = ("unresolved", "criminal", "other_need", "police_or_ems", "in_scope")
     counted = ", ".join(f"count(*) FILTER (by_community AND scope = '{name}') AS {name}" for name in scopes)
     segments = {

@@ -1,6 +1,6 @@
 """The three tests of a service as arrays: S at each place, B for each kind of call, H in each quarter-hour.
 
-Reads the `services` and `reach` tables; decides nothing that `services` has not settled. DECISIONS 11.
+Reads the `services` and `reach` tables; decides nothing that `services` has not settled.
 """
 
 from collections.abc import Mapping

@@ -289,7 +289,7 @@ def test_transition_matrix_counts_calls() -> None:
 
 @pytest.mark.oracle
 def test_labels_of_three_cities(oracle_dir: Path) -> None:
-    """METHODS 1: at least 95 % of strings, 97 % of volume, every trap."""
+    """At least 95 % of strings, 97 % of volume, every trap."""
     codes = {need.code: need.id for need in vocabulary.needs().values()}
     with (oracle_dir / "call_types_dev" / "expected.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))

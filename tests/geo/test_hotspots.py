@@ -46,7 +46,7 @@ def random_city(seed: int) -> City:
 
 
 def direct_llr(c: int, n: int, total_c: int, total_n: int) -> float:
-    """The formula of METHODS 3.2, term by term."""
+    """The likelihood ratio, term by term."""
 
     def part(k: float, share: float) -> float:
         return k * np.log(share) if k > 0 else 0.0
