@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli_release import register
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -226,12 +228,18 @@ def _root(city: "City", given: Path | None) -> Path:
     from geo.errors import UnmetError
     from pipelines.resources import data_path
 
-    if given is None and city.slug == "sample":
-        return data_path("sample")
+    own = data_path("sample")
+    if city.slug == "sample" and (given is None or not _holds_sample(city, given)):
+        return own
     folder = given or Path("data")
     if not folder.is_dir():
         raise UnmetError(f"expected a folder of raw files, got [{folder}]; give --data-root or set UNMET_DATA")
     return folder.resolve()
+
+
+def _holds_sample(city: "City", folder: Path) -> bool:
+    """Whether a data root has raw files of the sample city, as `unmet sample` writes them."""
+    return any((where / city.sources[0].path).exists() for where in (folder / city.slug, folder))
 
 
 def _store_folder(city: "City", given: Path | None) -> Path:
@@ -271,18 +279,18 @@ def _bar(words: str, total: int, quiet: bool) -> "Iterator[Any]":
         yield advance
 
 
-def _check_choices(city: "City", opened: "Store", **given: str | None) -> None:
+def _check_choices(city: "City", **given: str | None) -> None:
     """Refuses a choice that is not there, with the near names."""
+    from pipelines.compare import VARIANTS, periods
     from pipelines.vocabulary import needs
 
-    gaps = opened.read("gaps", ["period", "variant"])
     allowed = {
         "table": list(SHOWN),
         "level": [level.name for level in city.levels],
         "need": [name for name, need in needs().items() if need.in_scope],
         "leg": ["contact", "respond", "place"],
-        "period": sorted(gaps["period"].unique()),
-        "variant": sorted(gaps["variant"].unique()),
+        "period": [period.name for period in periods(city)],
+        "variant": list(VARIANTS),
         "product": ["excess", "volume"],
     }
     for name, value in given.items():
@@ -313,6 +321,9 @@ def _dump(value: object) -> str:
     return printable_json(json.dumps(value, indent=1, default=str, ensure_ascii=False))
 
 
+register(app)
+
+
 def main() -> None:
     """Run the command; errors meant for a user end with one message and their exit code."""
     from geo.errors import ConfigError, StoreBusy, UnmetError
@@ -325,6 +336,14 @@ def main() -> None:
         _end(wrong, WRONG_CALL)
     except UnmetError as failed:
         _end(failed, FAILED)
+    except OSError as failed:
+        named = f" [{failed.filename}]" if failed.filename else ""
+        _end(
+            UnmetError(
+                f"the system refused{named}: {failed.strerror or failed}; see that it exists and may be written"
+            ),
+            FAILED,
+        )
 
 
 def _end(error: Exception, code: int) -> None:
