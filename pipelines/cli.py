@@ -171,9 +171,7 @@ def show(
 
     one = _city(city)
     opened = _open(one, store)
-    _check_choices(
-        one, opened, table=table, level=level, need=need, leg=leg, period=period, variant=variant, product=product
-    )
+    _check_choices(one, table=table, level=level, need=need, leg=leg, period=period, variant=variant, product=product)
     if table == "gaps":
         told = shown.gaps(one, opened, level=level, need=need, leg=leg, period=period, variant=variant)
     elif table == "hotspots":
