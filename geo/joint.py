@@ -35,7 +35,8 @@ def joint_audit(
 ) -> Audit:
     """The audit of everything shown in all ``releases`` (linked tables with their states), oldest first.
 
-    Rule and result as in ``audit``, over the cells of ``stack``. Reference: Fischetti and Salazar 2001, stacked constraints.
+    Rule and result as in ``audit``, over the cells of ``stack``.
+    Reference: Fischetti and Salazar 2001, stacked constraints.
     """
     linked, states = stack(releases, revised=revised)
     return audit(linked, states, threshold=threshold, lower=lower)

@@ -37,7 +37,7 @@ CALLS = Table(
         no_one_found bool gone on arrival or unable to locate
         sensitive text {none,suicide,domestic_violence,juvenile,sexual_assault,overdose} never a point
         rule text which rule fired
-        scope text {in_scope,police_or_ems,criminal,other_need,unresolved} by need, tier and resolution; of calls of every origin
+        scope text {in_scope,police_or_ems,criminal,other_need,unresolved} of calls of every origin
         place_id text? the place it came from, null where it could not be placed
         on_scene_min float? [min] cleared - arrived
         committed_min float? [min] cleared - dispatched
