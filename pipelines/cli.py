@@ -288,7 +288,7 @@ def _check_choices(city: "City", **given: str | None) -> None:
         "need": [name for name, need in needs().items() if need.in_scope],
         "leg": ["contact", "respond", "place"],
         "period": [period.name for period in periods(city)],
-        "variant": list(VARIANTS),
+        "variant": sorted(VARIANTS),
         "product": ["excess", "volume"],
     }
     for name, value in given.items():
