@@ -45,13 +45,15 @@ def protected_tables(
     whole = full["outcome_level"] == "all"
     twice = full["outcome_level"].str.endswith("_unmet") & (rung.detail == "causes") & full["outcome"].ne("unmet")
     order = ["need", "level", "geoid", "grain", "period", "leg", "block", "outcome"]
-    told = told.sort_values(order, kind="stable")
-    cells = told[~by_hour & ~whole & ~twice][CELL].reset_index(drop=True)
-    calls = told[~by_hour & whole][CALL].reset_index(drop=True)
+
+    def part(rows: "pd.Series[bool]", columns: Sequence[str]) -> pd.DataFrame:
+        return told[rows].sort_values(order, kind="stable")[list(columns)].reset_index(drop=True)
+
+    cells, calls = part(~by_hour & ~whole & ~twice, CELL), part(~by_hour & whole, CALL)
     tables = {
         "calls": calls,
         "cells": cells,
-        "hours": told[by_hour][HOUR].reset_index(drop=True),
+        "hours": part(by_hour, HOUR),
         "measures": measures(cells, calls, years_of(quarters)),
     }
     return tables, full
