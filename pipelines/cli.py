@@ -227,6 +227,8 @@ def _root(city: "City", given: Path | None) -> Path:
     from pipelines.resources import data_path
 
     own = data_path("sample")
+    if given is not None and not given.is_dir():
+        raise UnmetError(f"expected a folder of raw files, got [{given}]; mend --data-root or UNMET_DATA")
     if city.slug == "sample" and (given is None or not _holds_sample(city, given)):
         return own
     folder = given or Path("data")

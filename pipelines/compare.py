@@ -126,7 +126,7 @@ def _counts(
     table = _every_row(city, areas).merge(found, on=["level", "geoid", "need", "leg"], how="left")
     table = table.merge(others, on=["level", "geoid", "need"], how="left")
     recorded = found.groupby(["need", "leg"])["is_recorded"].any()
-    table["not_recorded"] = ~recorded.reindex(pd.MultiIndex.from_frame(table[["need", "leg"]])).eq(True).to_numpy()
+    table["not_recorded"] = recorded.reindex(pd.MultiIndex.from_frame(table[["need", "leg"]])).eq(False).to_numpy()
     counts = [name for name in table.columns if name.startswith(("n_", "at_", "near_", "far_"))]
     table[counts] = table[counts].fillna(0).astype("int64")
     return table.assign(period=period.name, variant=variant, years=period.years).drop(columns="is_recorded")

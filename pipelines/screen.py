@@ -48,6 +48,8 @@ def _lines(title: str, sentences: Iterable[str]) -> Text:
 def print_gaps(console: Console, told: dict[str, Any]) -> None:
     """The denominator, the city per call reason and leg, the flagged areas, then thresholds and caveats."""
     parts: list[RenderableType] = [_top(told, "unmet calls"), _denominator(told)]
+    if not told["city_totals"]:
+        parts.append(Text("This call reason does not have this leg: nothing to count.", style="yellow"))
     parts += [_legend(), *[_need(rows, wide=console.width >= WIDE) for rows in _by_need(told["city_totals"])]]
     parts += [
         _areas(told),
@@ -146,9 +148,8 @@ def _no_calls(leg: str) -> str:
 
 
 def _bounds(at_least: int, at_most: int) -> tuple[str, str]:
-    """One number where the two hardly differ, else both."""
-    told = band(at_least, at_most)
-    return (told, "=") if not told.startswith("at least") else (f"{at_least:,}", f"{at_most:,}")
+    """Both ends of the band; a table has room for both."""
+    return f"{at_least:,}", f"{at_most:,}"
 
 
 def _legend() -> Text:
@@ -216,7 +217,7 @@ def print_hotspots(console: Console, told: dict[str, Any]) -> None:
     console.print(Text(PRODUCT_WORDS[told["product"]], style="dim"))
     table = plain_table(
         f"{sum(row['is_recurring'] is True for row in told['rows'])} recurring of {len(told['rows'])} found",
-        [("call reason", "l"), ("in", "l"), ("status", "l"), ("calls", "r"), ("places", "r"), ("radius", "r"),
+        [("call reason", "n"), ("in", "n"), ("status", "l"), ("calls", "r"), ("places", "r"), ("radius", "r"),
          ("times elsewhere", "r"), ("p", "r"), ("weeks", "r"), ("busiest week", "r"), ("peak hours", "l"),
          ("at peak: no responder", "l"), ("at peak: no place", "l")],
     )  # fmt: skip

@@ -378,7 +378,7 @@ def test_package_holds_together(folder):
     assert {row["link_id"] for row in tables["attribute"]} <= ids["service"]
 
 
-def test_supply_is_that_of_the_decisions(folder):
+def test_supply_has_every_kind_that_is_needed(folder):
     tables = package(folder)
     services = {row["id"]: row for row in tables["service"]}
     assert 18 <= len(services) <= 24

@@ -18,7 +18,7 @@ def _write(folder: Path, text: str, *, kind: str = "call_type") -> Path:
     return path
 
 
-def test_needs_are_those_of_the_decisions() -> None:
+def test_needs_and_classes_are_the_agreed_ones() -> None:
     needs = vocabulary.needs()
     assert {need.code: need.id for need in needs.values()} == {
         "MH": "mental_health",
