@@ -17,6 +17,7 @@ from pipelines.check_found import Found, Profile
 from pipelines.check_sources import check_source
 from pipelines.city import City
 from pipelines.city_section import shown
+from pipelines.files import source_folder
 
 Progress = Callable[[str, int, int], None]
 AT_ONCE = 2
@@ -55,7 +56,7 @@ def check_city(city: City, root: Path, *, progress: Progress | None = None) -> C
     `root` is the data root; files are looked for in `root/<slug>` where that folder exists, else in `root`.
     `progress(file, done, total)` is called before each file.
     """
-    folder = root / city.slug if (root / city.slug).is_dir() else root
+    folder = source_folder(city, root)
     if not folder.is_dir():
         said = f"data root: no folder [{shown(str(folder))}]; name it with --data-root or UNMET_DATA (DATA_MISSING)"
         return CheckReport(city=city.slug, faults=(said,), notes=(), profiles=())

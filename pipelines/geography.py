@@ -12,6 +12,7 @@ from geo.tables import AREAS, check
 from pipelines.area_counts import carried, from_layer, from_table, rate_barred
 from pipelines.area_shapes import level_areas
 from pipelines.city import City, Level
+from pipelines.files import source_folder
 from pipelines.findings import Books
 
 if TYPE_CHECKING:
@@ -58,12 +59,6 @@ def areas(city: City, root: str | Path) -> Geography:
         counts=books.counts_frame(),
         quarantine=books.quarantine_frame(),
     )
-
-
-def source_folder(city: City, root: Path) -> Path:
-    """The folder that a city's paths are relative to: `root/<slug>` where there is one, else `root`."""
-    own = root / city.slug
-    return own if own.is_dir() else root
 
 
 def _own_counts(

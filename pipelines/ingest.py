@@ -14,6 +14,7 @@ import pandas as pd
 from geo.errors import ConfigError, FileRejected
 from geo.tables import QUALITY, QUARANTINE, check
 from pipelines.city import City, Source
+from pipelines.files import source_folder
 from pipelines.ingest_recipe import recipe_of, to_json
 from pipelines.ingest_sql import SHAPES
 from pipelines.readers.sandbox import Progress, run_confined
@@ -99,7 +100,7 @@ def find(city: City, path: str, root: Path) -> Path:
     Raises:
         FileRejected: FILE_MISSING, or FILE_PATH for a path that leaves the data root.
     """
-    base = root / city.slug if (root / city.slug).is_dir() else root
+    base = source_folder(city, root)
     base = base.resolve()
     found = (base / path).resolve()
     if not found.is_relative_to(base):

@@ -12,8 +12,8 @@ from shapely.geometry.base import BaseGeometry
 from geo.crs import to_metric
 from geo.tables import SERVICES, check
 from pipelines.city import City, Source
+from pipelines.files import source_folder
 from pipelines.findings import Books
-from pipelines.geography import source_folder
 from pipelines.matching import is_draft, kind_of, kinds, read_eligibility
 from pipelines.readers.directory import read_directory, table_settings
 from pipelines.readers.listing import Directory, Listing
