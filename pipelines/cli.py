@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli_release import register
+from pipelines.cli_release import AuditLog, Releases, register, user, write_map
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,28 +191,36 @@ def show(
 @app.command()
 def demo(
     store: StoreFolder = None,
+    releases: Releases = Path("releases"),
+    audit: AuditLog = Path("audit.jsonl"),
     out: Annotated[Path, typer.Option("--out", help="Where the map goes.")] = Path("out"),
     serve: Annotated[bool, typer.Option(help="Kept for the dashboard; the map is a file until then.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the sample city from raw files to the printed gaps, hotspots and a standalone map."""
+    """Run the sample city from raw files to the printed gaps and hotspots, its internal release and a map of that."""
     from pipelines import screen
     from pipelines import show as shown
-    from pipelines.maps import write_gap_map
+    from pipelines.policy import load_policy
+    from pipelines.release import build_release, open_release
 
     one = _city("sample")
     folder = _store_folder(one, store)
     _run(one, _root(one, None), folder, until=None, quiet=quiet, verbose=False)
     opened = _open(one, store)
-    path = write_gap_map(one, opened, out / "sample-gap-map.html")
+    agreed = load_policy("internal", city=one)
+    made = open_release(build_release(one, opened, agreed, releases.resolve(), audit_path=audit.resolve(), who=user()))
+    path = write_map(one, made, out / "sample-gap-map.html", purpose="planning", audit=audit.resolve())
     if quiet:
         return
     console = _console()
     screen.print_gaps(console, shown.gaps(one, opened))
     screen.print_hotspots(console, shown.hotspots(one, opened))
     console.print(screen.counts_table(shown.quality(one, opened)["counts"]))
-    typer.echo(f"\nMap: {path} - open it in a browser; it needs no network.")
-    typer.echo("Next: unmet show quality sample · unmet show verification sample · unmet tables")
+    typer.echo(f"\nRelease: {made.folder} - what the policy internal allows; all that people see is made from it.")
+    typer.echo(f"Map: {path} - open it in a browser; it needs no network.")
+    typer.echo(
+        "Next: unmet show quality sample · unmet show verification sample · unmet release sample --policy public"
+    )
 
 
 def _city(name: str) -> "City":

@@ -1,12 +1,13 @@
-"""The commands about releases: `unmet release`, `unmet policy explain`, `unmet audit verify`, `unmet retire`."""
+"""The commands about releases: `unmet release`, `map`, `policy explain`, `audit verify`, `retire`."""
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from pipelines.city import City
     from pipelines.release import Release
 
 FAILED = 1
@@ -27,9 +28,15 @@ log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The log of 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to `unmet`."""
     app.command()(release)
+    app.command(name="map")(gap_map)
     app.add_typer(policies, name="policy")
     app.add_typer(log, name="audit")
     app.command()(retire)
+
+
+def user() -> str:
+    """The account that runs the command, for the audit log."""
+    return getpass.getuser()
 
 
 def release(
@@ -53,9 +60,7 @@ def release(
     agreed = load_policy(policy, city=one)
     opened = _open(one, store)
     step = None if quiet or as_json else lambda words: typer.echo(f"  trying {words}", err=True)
-    folder = build_release(
-        one, opened, agreed, releases.resolve(), audit_path=audit.resolve(), who=getpass.getuser(), step=step
-    )
+    folder = build_release(one, opened, agreed, releases.resolve(), audit_path=audit.resolve(), who=user(), step=step)
     made = open_release(folder)
     if as_json:
         typer.echo(_dump({"folder": str(folder), **made.told}))
@@ -78,6 +83,92 @@ def summary(made: "Release") -> list[str]:
         lines.append("cells: " + ", ".join(f"{n:,} {why}" for why, n in design["cells"].items()))
     lines.append("tables: " + ", ".join(f"{name} {one['rows']:,}" for name, one in told["tables"].items()))
     return [*lines, *told["banners"], *told["waivers"], *told["caveats"]]
+
+
+def gap_map(
+    city: Annotated[str, typer.Argument(metavar="CITY", help="A slug of data/cities/ or the path of a city's TOML.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")],
+    policy: PolicyName = "internal",
+    folder: Annotated[
+        Path | None, typer.Option("--release", metavar="DIR", help="One release [the newest of the policy].")
+    ] = None,
+    releases: Releases = Path("releases"),
+    purpose: Annotated[str, typer.Option("--purpose", help="What it is for; one that the policy names.")] = "planning",
+    audit: AuditLog = Path("audit.jsonl"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Write the standalone gap map of a release: one HTML file that needs no network and holds nothing else."""
+    from pipelines.cli import _city
+    from pipelines.release import open_release
+
+    one = _city(city)
+    opened = open_release(folder.resolve() if folder else newest(one, policy, releases.resolve()))
+    written = write_map(one, opened, out, purpose=purpose, audit=audit.resolve())
+    if not quiet:
+        typer.echo(f"{written}: policy {opened.policy.slug}, release {opened.release_id}")
+
+
+def newest(city: "City", policy: str, releases: Path) -> Path:
+    """The folder of the release that was made last for a city under a policy, a slug or the path of its TOML.
+
+    Raises:
+        UnmetError: there is none.
+    """
+    from geo.errors import UnmetError
+    from pipelines.policy import load_policy
+    from pipelines.release_words import RELEASE_FILE
+
+    slug = load_policy(policy, expired_too=True).slug
+    found = [path.parent for path in (releases / city.slug / slug).glob(f"[!.]*/{RELEASE_FILE}")]
+    if not found:
+        raise UnmetError(
+            f"expected a release of {city.slug} under policy {slug}, got none in [{releases}]; "
+            f"run `unmet release {city.slug} --policy {policy}` first"
+        )
+    return max(found, key=_made)
+
+
+def _made(folder: Path) -> tuple[str, str]:
+    """When a release was made, and its name; "" for one that cannot be read, so that it is never the newest."""
+    import json
+
+    from pipelines.release_words import RELEASE_FILE
+
+    try:
+        return str(json.loads((folder / RELEASE_FILE).read_text("utf-8"))["made_at"]), folder.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", folder.name
+
+
+def write_map(city: "City", opened: "Release", out: Path, *, purpose: str, audit: Path) -> Path:
+    """The path of the written map, logged before it is written.
+
+    Raises:
+        UnmetError: the release is another city's, or its policy lets nobody on this machine take the map away for this
+            purpose.
+    """
+    from geo.errors import UnmetError
+    from pipelines import audit as log_of
+    from pipelines.maps import write_gap_map
+    from pipelines.policy import allows
+
+    if opened.told["city"] != city.slug:
+        raise UnmetError(f"--release: expected one of {city.slug}, got one of [{opened.told['city']}]")
+    role = opened.policy.loopback_role
+    answer = allows(opened.policy, role=role, purpose=purpose, view="explore", export=True, who="loopback")
+    said: dict[str, Any] = {
+        "who": user(),
+        "role": role,
+        "purpose": purpose,
+        "release": opened.release_id,
+        "city": city.slug,
+        "what": {"view": "explore", "format": "html map", "policy": opened.policy.slug},
+    }
+    if not answer:
+        log_of.append(audit, action="refuse", n_rows=0, **said)
+        raise UnmetError(f"the gap map of {city.slug} may not be taken away: {answer.reason}")
+    log_of.append(audit, action="download", n_rows=int(opened.told["tables"]["measures"]["rows"]), **said)
+    return write_gap_map(opened, out)
 
 
 @policies.command()
@@ -134,7 +225,7 @@ def retire(
         releases.resolve(),
         {one.slug: one for one in (load_policy(name, expired_too=True) for name in policy or ())},
         audit_path=audit.resolve(),
-        who=getpass.getuser(),
+        who=user(),
         dry_run=dry_run,
     )
     if as_json:

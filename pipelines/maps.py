@@ -17,9 +17,8 @@ from typing import Any
 import shapely
 
 from geo.errors import UnmetError
-from pipelines.city import City
 from pipelines.map_data import BREAKS, MapData, map_data
-from pipelines.store import Store
+from pipelines.release import Release
 
 LARGEST_BYTES = 2_000_000
 RISKY = "&<>\"'{}$`\\"
@@ -32,18 +31,13 @@ FETCHING = ("src", "srcset", "href", "xlink:href", "action", "formaction", "data
 FETCHING_TAGS = ("link", "iframe", "frame", "object", "embed", "base", "img", "video", "audio", "source")
 
 
-def write_gap_map(city: City, opened: Store, path: Path) -> Path:
-    """The path of the written map: offline, from `gaps`, `hotspots` and `areas`, for a synthetic city only.
+def write_gap_map(release: Release, path: Path) -> Path:
+    """The path of the written map: one offline page made from a release and nothing else.
 
     Raises:
-        UnmetError: the city is not synthetic; or the page would fetch something, or is over 2 MB.
+        UnmetError: the release has no outlines or no outcomes; or the page would fetch something, or is over 2 MB.
     """
-    if not city.is_synthetic:
-        raise UnmetError(
-            f"the gap map is written only for a synthetic city, got [{city.slug}]; "
-            "use `unmet show gaps` for a real city: its map needs a release"
-        )
-    page = _page(map_data(city, opened))
+    page = _page(map_data(release))
     check_offline(page)
     size = len(page.encode("utf-8"))
     if size >= LARGEST_BYTES:
@@ -98,15 +92,44 @@ def _words(told: Mapping[str, Any]) -> dict[str, str]:
         "title": escape(f"Gap map – {told['city']}"),
         "city": escape(told["city"]),
         "period": escape(told["period"]),
+        "release": escape(_release_words(told)),
         "banners": _items(told["banners"]),
         "breaks": "".join(breaks),
         "swatches": "".join(f'<i class="c{at}"></i>' for at in range(len(BREAKS) - 1)),
-        "standard": escape(told["standard"]),
+        "keys": _keys(told),
+        "flags": _flag_note(told),
+        "services": escape(told["services"]),
         "services_as_of": escape(told["services_as_of"]),
         "thresholds": _items(told["thresholds"]),
-        "caveats": _items(told["caveats"]),
+        "caveats": _items([*told["caveats"], *told["breaks"]]),
         "notes": "".join(f"<p>{escape(text)}</p>" for text in told["notes"]),
     }
+
+
+def _release_words(told: Mapping[str, Any]) -> str:
+    return f"policy {told['policy']} {told['policy_version']}, release {told['release']}"
+
+
+def _keys(told: Mapping[str, Any]) -> str:
+    """The legend's signs, those only whose dimension is in the release."""
+    has, level = told["has"], told["level"]
+    keys = [("few", "too few calls (< 24 a year)")]
+    keys += [("hidden", told["hidden"])] if has["hidden"] else [("none", "not on record")]
+    keys += [("dot", "flagged"), ("ring", "possibly flagged")] if has["flags"] else []
+    keys += [("line", "recurring-call area")] if told["recurring"] else []
+    keys += [("edge", level["named"])] if has["named"] else []
+    return "".join(f'<li><i class="{name}"></i>{escape(words)}</li>' for name, words in keys)
+
+
+def _flag_note(told: Mapping[str, Any]) -> str:
+    """How an area is flagged, where the release has flags."""
+    if not told["has"]["flags"]:
+        return ""
+    over = escape(told["standard"] or "the standard")
+    return (
+        f" An area is flagged when the chance that its true share is above {over} is more than 0.8, possibly flagged "
+        "when only <em>at most</em> says so."
+    )
 
 
 def _items(texts: Sequence[str]) -> str:

@@ -1,16 +1,21 @@
-"""A small hand-made store for the tests of the gap map: twelve square areas, two neighbourhoods, two call reasons."""
+"""A small hand-made release for tests of the gap map: twelve squares, two neighbourhoods, three call reasons."""
 
-from dataclasses import replace
+import json
+import shutil
 from pathlib import Path
 
+import geopandas as gpd
 import pandas as pd
 import shapely
 
-from geo.tables import AREAS, GAPS, HOTSPOTS, QUALITY, SERVICES, check
-from pipelines.city import City, load_city
-from pipelines.store import Store, add_part, commit
+from pipelines.policy import load_policy, policy_hash
+from pipelines.release import Release, open_release
+from pipelines.resources import data_path
+from pipelines.show import DISCLAIMER, NOT_ADDED
 
+CRS = "EPSG:32616"
 X0, Y0, SIDE = 480_000.0, 4_764_000.0, 1_500.0
+BBOX = (-87.35, 42.95, -87.05, 43.20)
 HOSTILE = (
     "<img src=x onerror=document.title='owned'>",
     "{{7*7}}",
@@ -22,35 +27,138 @@ HOSTILE = (
 NAMES = (*HOSTILE, "Tract 7", "Tract 8", "Tract 9", "Tract 10", "Tract 11", "Tract 12")
 NEEDS = {"mental_health": ("contact", "respond", "place"), "homelessness": ("respond", "place")}
 TWO_YEARS = 735 / 365.25
+CAVEAT = "Synthetic. <b onclick=alert(1)>{{7*7}}</b> http://evil.invalid/x"
+KEY = ["level", "geoid", "need", "leg", "grain", "period", "variant"]
+COUNTS = ["n_calls", "at_least", "at_most", "at_least_per_year", "per_year_low", "per_year_high"]
+HIDDEN_AREA = "N1"
 
 
-def sample_city() -> City:
-    """The sample city, with a hostile caveat."""
-    return replace(load_city("sample"), caveats=("Synthetic. <b onclick=alert(1)>{{7*7}}</b> http://evil.invalid/x",))
-
-
-def make_store(folder: Path) -> Store:
-    """A store of the tables the map reads, each checked against its contract."""
+def make_release(folder: Path) -> Release:
+    """An internal release of the tables that the map reads, with texts that try to break out of the page."""
+    wide = gaps()
+    rename = {"n_at_least": "at_least", "n_at_most": "at_most"}
+    measures = wide.rename(columns=rename).assign(grain="whole")
+    more = ["unmet_per_1k_low", "unmet_per_1k_high", "rate_reason", "p_over_standard", "p_over_standard_most", "flag"]
     frames = {
-        "areas": check(areas(), AREAS),
-        "gaps": check(gaps(), GAPS),
-        "hotspots": check(hotspots(), HOTSPOTS),
-        "services": check(services(), SERVICES),
-        "quality": check(quality(), QUALITY),
+        "measures": measures[[*KEY, "years", *COUNTS, *more, "not_recorded"]],
+        "cells": long(wide.assign(grain="whole")).query("n > 0"),
+        "ranks": measures.loc[measures["rank_low"].notna(), [*KEY, "rank_low", "rank_high"]],
+        "hotspots": hotspots().query("product == 'excess'"),
+        **{f"areas_{level}": rows.reset_index(drop=True) for level, rows in areas().groupby("level")},
+        "services": services(),
+        "breaks": pd.DataFrame({"date": ["2024-01-01"], "note": [HOSTILE[1]]}),
     }
-    entries = {}
+    told = {
+        "period_grain": "day",
+        "levels": ["tract", "neighbourhood", "city"],
+        "periods": [{"grain": "whole", "period": "whole", "start": "2023-01-02", "end": "2025-01-06"}],
+        "banners": ["internal - not for publication"],
+        "waivers": [],
+        "threshold": 0,
+    }
+    return _written(folder, "internal", frames, told)
+
+
+def make_public(folder: Path) -> Release:
+    """A public release: one design by neighbourhood, a rolled-up call reason, N1 hidden on place, no flags."""
+    rows = [_row("behavioral_health", leg, area, n) for leg in ("respond", "place") for area, n in PUBLIC.items()]
+    wide = pd.DataFrame(rows)
+    cells = long(wide.rename(columns={"n_spatial": "n_unmet"}), ("available", "uncertain", "unmet"))
+    small = (cells["geoid"] == HIDDEN_AREA) & (cells["leg"] == "place") & cells["outcome"].isin(["uncertain", "unmet"])
+    cells = cells.assign(state="shown").assign(n=cells["n"].astype("Int64"))
+    cells.loc[small, "state"] = "hidden"
+    cells.loc[small, "n"] = pd.NA
+    counted = wide[~((wide["geoid"] == HIDDEN_AREA) & (wide["leg"] == "place"))]
+    levels = {level: rows.reset_index(drop=True) for level, rows in areas().groupby("level")}
+    spot = shapely.box(X0 + 3 * SIDE, Y0, X0 + 3 * SIDE + 500, Y0 + 500)
+    frames = {
+        "measures": counted[[*KEY, "years", *COUNTS]],
+        "cells": cells,
+        "hotspots": pd.DataFrame(
+            [("welfare_check 1", "welfare_check", "recurring", "new", "16-24", spot),
+             ("substance_use 1", "substance_use", "recurring", "new", "08-16", spot)],
+            columns=["number", "need", "class", "status", "peak_block", "geometry"],
+        ).assign(geometry=lambda rows: degrees(rows["geometry"])),
+        **{f"areas_{level}": rows for level, rows in levels.items()},
+        "services": services(),
+        "breaks": pd.DataFrame({"date": [], "note": []}),
+    }  # fmt: skip
+    told = {
+        "period_grain": "quarter",
+        "levels": ["tract", "neighbourhood", "city"],
+        "periods": [
+            {"grain": "whole", "period": "2023Q1-2024Q3", "start": "2023-01-01", "end": "2024-10-01", "years": 1.7467}
+        ],
+        "banners": [],
+        "waivers": ["No counsel has read this policy: the city is synthetic and nobody real is in the data."],
+        "threshold": 11,
+    }
+    return _written(folder, "public", frames, told)
+
+
+PUBLIC = {"N0": (300, 60, 40), "N1": (90, 7, 9), "city": (390, 67, 49)}
+
+
+def _row(need: str, leg: str, geoid: str, parts: tuple[int, int, int]) -> dict[str, object]:
+    available, uncertain, unmet = parts
+    return {
+        "level": "city" if geoid == "city" else "neighbourhood", "geoid": geoid, "need": need, "leg": leg,
+        "grain": "whole", "period": "2023Q1-2024Q3", "variant": "default", "years": 1.7467,
+        "n_available": available, "n_uncertain": uncertain, "n_spatial": unmet, "n_calls": sum(parts),
+        "at_least": unmet, "at_most": unmet + uncertain, "at_least_per_year": round(unmet / 1.7467),
+        "per_year_low": 20, "per_year_high": 80,
+    }  # fmt: skip
+
+
+def long(wide: pd.DataFrame, outcomes: tuple[str, ...] = ()) -> pd.DataFrame:
+    """One row an outcome, all of them shown."""
+    chosen = outcomes or PARTS
+    named = wide[[*KEY, *(f"n_{name}" for name in chosen)]].rename(columns={f"n_{name}": name for name in chosen})
+    return named.melt(id_vars=KEY, var_name="outcome", value_name="n").assign(state="shown")
+
+
+def degrees(shapes: "pd.Series[shapely.Geometry]") -> list[bytes]:
+    """Shapes in metres as WKB in degrees, to five decimals."""
+    turned = gpd.GeoSeries(list(shapes), crs=CRS).to_crs("EPSG:4326").to_numpy()
+    return list(shapely.to_wkb(shapely.transform(turned, lambda xy: xy.round(5))))
+
+
+def _written(folder: Path, slug: str, frames: dict[str, pd.DataFrame], told: dict[str, object]) -> Release:
+    """The folder as a release under a shipped policy, opened."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
-        made = folder / f"{name}.parquet"
-        frame.to_parquet(made)
-        part = add_part(folder, made, table=name, fingerprint="made", stage="test")
-        entries[name] = {field: getattr(part, field) for field in part.__dataclass_fields__}
-    commit(folder, {"schema": "1.0", "tables": entries, "inputs": {}})
-    return Store(folder)
+        frame.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
+    path = data_path("policies", f"{slug}.toml")
+    shutil.copyfile(path, folder / "policy.toml")
+    policy = load_policy(path)
+    common = {
+        "schema": "1.0",
+        "release_id": f"{slug}-handmade",
+        "city": "sample",
+        "city_name": "Sample City (synthetic)",
+        "policy": slug,
+        "policy_version": policy.version,
+        "policy_hash": policy_hash(policy),
+        "services_as_of": "2025-01-06",
+        "is_synthetic": True,
+        "made_at": "2026-01-01T00:00:00+00:00",
+        "standard": {"share": 0.5, "source": ""},
+        "thresholds": ["a place to go: walk <= 30 min"],
+        "caveats": [
+            "synthetic: describes no real place, person or service",
+            "draft matching - not for publication",
+            "rules without a reviewer: <script>{{7*7}}</script> - not for publication",
+            CAVEAT,
+        ],
+        "notes": [NOT_ADDED, DISCLAIMER],
+        "tables": {name: {"file": f"{name}.parquet", "rows": len(frame)} for name, frame in frames.items()},
+    }
+    (folder / "release.json").write_text(json.dumps(common | told), "utf-8")
+    return open_release(folder)
 
 
 def areas() -> pd.DataFrame:
-    """Twelve squares in three rows of four, in two neighbourhoods (left and right)."""
+    """Twelve squares in three rows of four, in two neighbourhoods (left and right), outlines in degrees."""
     squares = [
         shapely.box(X0 + c * SIDE, Y0 + r * SIDE, X0 + (c + 1) * SIDE, Y0 + (r + 1) * SIDE)
         for r in range(3)
@@ -59,7 +167,7 @@ def areas() -> pd.DataFrame:
     sides = [shapely.unary_union([s for at, s in enumerate(squares) if (at % 4 < 2) == left]) for left in (True, False)]
     rows = [_area("tract", f"990010{at:05d}", NAMES[at], square, at) for at, square in enumerate(squares)]
     rows += [_area("neighbourhood", f"N{at}", HOSTILE[at], side, at) for at, side in enumerate(sides)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(geometry=lambda made: degrees(made["geometry"]))
 
 
 def _area(level: str, geoid: str, name: str, shape: shapely.Geometry, at: int) -> dict[str, object]:
@@ -75,7 +183,7 @@ def _area(level: str, geoid: str, name: str, shape: shapely.Geometry, at: int) -
         "households": 400.0,
         "denominator_vintage": "2018-2022",
         "rate_barred": None,
-        "geometry": shapely.to_wkb(shape),
+        "geometry": shape,
     }
 
 
@@ -141,7 +249,7 @@ def hotspots() -> pd.DataFrame:
         ("h3", "excess", "homelessness", 2.5, 2.5, False, "transient"),
         ("h4", "volume", "mental_health", 0.5, 0.5, True, "persistent"),
     ]
-    return pd.DataFrame([_spot(*one) for one in made])
+    return pd.DataFrame([_spot(*one) for one in made]).assign(geometry=lambda rows: degrees(rows["geometry"]))
 
 
 def _spot(
@@ -149,17 +257,17 @@ def _spot(
 ) -> dict[str, object]:
     x, y = X0 + across * SIDE, Y0 + up * SIDE
     return {
-        "hotspot_id": id_, "product": product, "need": need, "x": x, "y": y, "radius_m": 300.0, "n_calls": 88,
+        "hotspot_id": id_, "product": product, "need": need, "n_calls": 88,
         "n_all": 300, "n_places": 12, "relative_risk": 4.21, "llr": 40.0, "p_value": 0.001, "n_weeks": 61,
         "persistence_share": 0.92, "max_week_share": 0.05, "is_recurring": is_recurring, "status": status,
         "reason": None, "peak_start": 20, "peak_share": 0.46, "n_peak": 40, "respond_at_least": 21,
         "respond_at_most": 33, "place_at_least": 35, "place_at_most": 36,
-        "geometry": shapely.to_wkb(shapely.Point(x, y).buffer(300.0)),
+        "geometry": shapely.Point(x, y).buffer(300.0),
     }  # fmt: skip
 
 
 def services() -> pd.DataFrame:
-    """One service with a hostile name that nobody reviewed: the banner must say draft, the name must not appear."""
+    """One service with a hostile name, which must not appear."""
     return pd.DataFrame([{
         "service_id": "s1", "source_id": "d", "name": HOSTILE[3], "organization": HOSTILE[0], "kind": "crisis_line",
         "need": "mental_health", "match": "yes", "leg": "contact", "access": "line", "takes_t0": True,
@@ -168,12 +276,4 @@ def services() -> pd.DataFrame:
         "capacity_state": "proven", "capacity": None, "capacity_unit": None, "has_duty_log": False,
         "zone_state": "none", "zone": None, "x": None, "y": None, "valid_from": None, "valid_to": None,
         "verified_on": None, "reviewed_by": None,
-    }])  # fmt: skip
-
-
-def quality() -> pd.DataFrame:
-    """One finding that banners quote."""
-    return pd.DataFrame([{
-        "stage": "classify", "source_id": "rules", "reason": "DRAFT_RULES", "severity": "warning", "n_rows": 0,
-        "share": None, "detail": "rules without a reviewer: <script>{{7*7}}</script>", "sample": None,
     }])  # fmt: skip

@@ -1,8 +1,7 @@
-"""The gap map: refuses real cities, escapes every value, fetches nothing, and says what the gaps table says."""
+"""The gap map: made from a release only, escapes every value, fetches nothing, says what the release says."""
 
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -13,22 +12,30 @@ import pytest
 import shapely
 
 from geo.errors import UnmetError
+from pipelines import map_words as words
 from pipelines import maps, show
-from pipelines.map_data import NOT_ON_RECORD, TOO_FEW, map_data, plain, share_class
-from pipelines.store import Store
-from tests.map_store import HOSTILE, NAMES, make_store, sample_city
+from pipelines.map_cells import HIDDEN_CLASS, NOT_ON_RECORD, TOO_FEW, share_class
+from pipelines.map_data import map_data
+from pipelines.map_words import plain
+from pipelines.release import Release, open_release
+from tests.map_store import BBOX, HIDDEN_AREA, HOSTILE, NAMES, gaps, make_public, make_release
 
 CSS = Path(maps.__file__).parent / "map_assets" / "gap_map.css"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_store(tmp_path_factory.mktemp("store"))
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return make_release(tmp_path_factory.mktemp("internal"))
 
 
 @pytest.fixture(scope="module")
-def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return maps.write_gap_map(sample_city(), store, tmp_path_factory.mktemp("map") / "new" / "map.html")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return make_public(tmp_path_factory.mktemp("public"))
+
+
+@pytest.fixture(scope="module")
+def written(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return maps.write_gap_map(release, tmp_path_factory.mktemp("map") / "new" / "map.html")
 
 
 # ---- without a browser ----
@@ -59,38 +66,56 @@ def test_share_classes_hold_their_lower_limit() -> None:
     assert share_class(np.array([0]), np.array([0])).tolist() == [0]
 
 
-def test_a_real_city_is_refused_and_nothing_is_written(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(UnmetError, match=r"only for a synthetic city, got \[sample\]"):
-        maps.write_gap_map(replace(sample_city(), is_synthetic=False), store, tmp_path / "map.html")
-    assert not list(tmp_path.iterdir())
+def test_words_are_those_of_the_command_line() -> None:
+    assert (words.LEG_WORDS, words.HEADLINES, words.INTERNAL) == (show.LEG_WORDS, show.HEADLINES, show.INTERNAL)
+    for least, most, n in ((0, 0, 0), (0, 5, 9), (95, 100, 200), (10, 100, 200), (89, 99, 99), (7, 7, 7)):
+        assert words.band(least, most) == show.band(least, most)
+        assert words.share(least, most, n) == show.share(least, most, n)
 
 
-def test_no_table_of_calls_or_places_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rolled_up_call_reasons_are_named_by_those_in_them() -> None:
+    assert words.need_label("mental_health") == "Mental-health crisis"
+    assert words.need_label("social") == "Calls related to homelessness, welfare check and youth and family"
+    assert words.shown_under("welfare_check", {"social"}) == "social"
+    assert words.shown_under("welfare_check", {"behavioral_health"}) == ""
+
+
+def test_only_tables_of_the_release_are_read(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
-    original = Store.read
+    original = Release.table
 
-    def read(self: Store, table: str, columns: list[str] | None = None) -> pd.DataFrame:
-        seen.add(table if columns is None else f"{table}.{'.'.join(columns)}")
-        return original(self, table, columns)
+    def table(self: Release, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        seen.add(name)
+        return original(self, name, columns)
 
-    monkeypatch.setattr(Store, "read", read)
-    map_data(sample_city(), store)
-    assert seen == {"areas", "gaps", "hotspots", "services.reviewed_by", "quality"}
+    monkeypatch.setattr(Release, "table", table)
+    map_data(release)
+    areas = {"areas_tract", "areas_neighbourhood"}
+    assert seen == {"measures", "cells", "ranks", "hotspots", "services", "breaks"} | areas
 
 
-def test_the_same_store_gives_the_same_bytes(written: Path, store: Store, tmp_path: Path) -> None:
-    again = maps.write_gap_map(sample_city(), store, tmp_path / "map.html")
+def test_a_release_of_calls_without_outcomes_is_refused(public: Release, tmp_path: Path) -> None:
+    release = make_public(tmp_path / "release")
+    cells = release.table("cells")
+    cells.assign(leg="", outcome="all").to_parquet(release.path("cells"))
+    with pytest.raises(UnmetError, match="expected outcomes by leg, got counts of calls only"):
+        maps.write_gap_map(open_release(release.folder), tmp_path / "map.html")
+    assert not (tmp_path / "map.html").exists()
+
+
+def test_the_same_release_gives_the_same_bytes(written: Path, release: Release, tmp_path: Path) -> None:
+    again = maps.write_gap_map(release, tmp_path / "map.html")
     assert again.read_bytes() == written.read_bytes()
     assert written.stat().st_size < maps.LARGEST_BYTES
 
 
-def test_hostile_names_reach_neither_markup_nor_folium(written: Path, store: Store) -> None:
+def test_hostile_names_reach_neither_markup_nor_folium(written: Path, release: Release) -> None:
     page = written.read_text("utf-8")
     told = json.loads(page.split('id="told">')[1].split("</script>")[0])
     assert "{{" not in re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.DOTALL)
     assert [area["name"] for area in told["areas"]] == [plain(name) for name in NAMES]
     assert "onerror=document" not in re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL)
-    drawing = maps._drawing(map_data(sample_city(), store))
+    drawing = maps._drawing(map_data(release))
     assert not re.search("Tract|owned|7\\*7|https?:", drawing)
     assert set(re.findall(r'"properties": (\{[^}]*\})', drawing)) == {f'{{"i": {at}}}' for at in range(12)}
 
@@ -156,13 +181,15 @@ def test_words_for_people(written: Path) -> None:
     assert "Internal – not for publication" in text.said
     assert "Synthetic: describes no real place" in text.said
     assert "Draft matching – not for publication" in text.said
+    assert "policy internal 1.0.0, release internal-handmade" in text.said
+    assert "Counts before and after 2024-01-01 cannot be compared" in text.said
     assert "Services as of 6 January 2025" in text.said
 
 
-def test_cells_say_what_the_gaps_table_says(store: Store) -> None:
-    told = map_data(sample_city(), store).told
-    gaps = store.read("gaps")
-    rows = gaps[(gaps["variant"] == "default") & (gaps["level"] == "tract") & ~gaps["geoid"].str.startswith("_")]
+def test_cells_say_what_the_gaps_table_says(release: Release) -> None:
+    told = map_data(release).told
+    table = gaps()
+    rows = table[(table["variant"] == "default") & (table["level"] == "tract") & ~table["geoid"].str.startswith("_")]
     assert len(rows) == sum(len(cell["areas"]) for cell in told["cells"].values()) == 12 * 6
     at = {area["id"]: number for number, area in enumerate(told["areas"])}
     for row in rows.itertuples():
@@ -179,8 +206,8 @@ def test_cells_say_what_the_gaps_table_says(store: Store) -> None:
     assert {cell["class"] for cell in told["cells"]["substance_use|respond"]["areas"]} == {NOT_ON_RECORD}
 
 
-def test_only_recurring_areas_by_excess_are_drawn(store: Store) -> None:
-    data = map_data(sample_city(), store)
+def test_only_recurring_areas_by_excess_are_drawn(release: Release) -> None:
+    data = map_data(release)
     assert [(spot["need"], spot["label"]) for spot in data.told["recurring"]] == [
         ("mental_health", "1"),
         ("mental_health", "2"),
@@ -191,15 +218,59 @@ def test_only_recurring_areas_by_excess_are_drawn(store: Store) -> None:
     assert facts["No open place to go"] == "35"
 
 
-def test_shapes_are_in_rounded_degrees_and_share_their_borders(store: Store) -> None:
-    data = map_data(sample_city(), store)
+def test_shapes_are_in_rounded_degrees_and_share_their_borders(release: Release) -> None:
+    data = map_data(release)
     corners = shapely.get_coordinates(np.array(data.areas, dtype=object))
     assert np.abs(corners - np.round(corners, 5)).max() == 0
-    west, south, east, north = sample_city().bbox
+    west, south, east, north = BBOX
     assert ((corners > (west, south)) & (corners < (east, north))).all()
     assert shapely.union_all(np.array(data.areas, dtype=object)).area == pytest.approx(
         sum(one.area for one in data.areas), rel=1e-9
     )
+
+
+# ---- what a public release does not show ----
+
+
+def test_what_is_hidden_has_no_number_no_share_and_no_colour(public: Release) -> None:
+    told = map_data(public).told
+    assert [area["id"] for area in told["areas"]] == ["N0", "N1"]
+    assert {need["id"] for need in told["needs"]} == {"behavioral_health"}
+    assert [leg["id"] for leg in told["legs"]] == ["respond", "place"]
+    at = [area["id"] for area in told["areas"]].index(HIDDEN_AREA)
+    cell = told["cells"]["behavioral_health|place"]["areas"][at]
+    assert cell == {"n": None, "parts": [90, None, None], "recorded": True, "shown": False, "class": HIDDEN_CLASS}
+    other = told["cells"]["behavioral_health|place"]["areas"][1 - at]
+    assert (other["n"], other["parts"], other["class"]) == (400, [300, 60, 40], 1)
+    assert told["cells"]["behavioral_health|respond"]["areas"][at]["n"] == 106
+
+
+def test_outcomes_that_a_release_lists_nowhere_are_nought(tmp_path: Path) -> None:
+    release = make_public(tmp_path / "release")
+    cells = release.table("cells")
+    cells = cells[~((cells["leg"] == "place") & (cells["outcome"] == "available"))]
+    cells.to_parquet(release.path("cells"))
+    cell = map_data(open_release(release.folder)).told["cells"]["behavioral_health|place"]["areas"][1]
+    assert cell["parts"] == [0, None, None]
+
+
+def test_what_is_not_in_a_release_is_not_on_its_map(public: Release, written: Path, tmp_path: Path) -> None:
+    page = maps.write_gap_map(public, tmp_path / "map.html").read_text("utf-8")
+    body = page.split("<body>")[1].split('<script type="application/json"')[0]
+    data = json.loads(page.split('id="told">')[1].split("</script>")[0])
+    assert words.NOT_SHOWN in body
+    assert not re.search("flagged</li>|internal|possibly flagged when|not on record|P\\(share", body)
+    assert "No counsel has read this policy" in body
+    assert data["has"] == {"flags": False, "hidden": True, "causes": False, "named": False}
+    assert not {"flag", "p", "rank", "rate", "split", "flag_words"} & set(
+        data["cells"]["behavioral_health|respond"]["areas"][0]
+    )
+    (spot,) = data["recurring"]
+    assert (spot["need"], spot["small"]) == ("behavioral_health", "Substance use; new")
+    facts = dict(spot["facts"])
+    assert facts["Busiest hours"] == "08:00–16:00"
+    assert "Calls" not in facts
+    assert "flagged</li>" in written.read_text("utf-8")
 
 
 # ---- colours ----

@@ -1,4 +1,4 @@
-"""The gap map in Chromium: fetches nothing, says what the gaps table says, works by keyboard and in each scheme."""
+"""The gap map in Chromium: fetches nothing, says what the release says, works by keyboard and in each scheme."""
 
 import os
 import re
@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from pipelines import maps, show
-from pipelines.map_data import plain
-from pipelines.store import Store
+from pipelines.map_words import NOT_SHOWN, plain
 from tests import chromium
-from tests.map_store import NAMES, make_store, sample_city
+from tests.map_store import NAMES, gaps, make_public, make_release
 
 ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -23,13 +22,13 @@ SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_store(tmp_path_factory.mktemp("store"))
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return maps.write_gap_map(make_release(tmp_path_factory.mktemp("in")), tmp_path_factory.mktemp("map") / "map.html")
 
 
 @pytest.fixture(scope="module")
-def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return maps.write_gap_map(sample_city(), store, tmp_path_factory.mktemp("map") / "map.html")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return maps.write_gap_map(make_public(tmp_path_factory.mktemp("out")), tmp_path_factory.mktemp("map") / "map.html")
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +53,25 @@ def open_map(browser: Any, written: Path) -> Iterator[Any]:
     requests: list[str] = []
     said: list[tuple[str, str]] = []
 
-    def opened(screen: str = "desk", scheme: str = "light") -> Any:
+    def opened(screen: str = "desk", scheme: str = "light", file: Path = written) -> Any:
         width, height = SCREENS[screen]
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda r: requests.append(r.url))
+        page.on("request", lambda r: requests.append(r.url.replace(file.as_uri(), "the file")))
         page.on("console", lambda m: said.append((m.type, m.text)))
         page.on("pageerror", lambda e: said.append(("error", str(e))))
         page.on("dialog", lambda d: said.append(("error", f"dialog {d.message}")))
-        page.goto(written.as_uri())
+        page.goto(file.as_uri())
         page.wait_for_selector("body[data-ready=yes]")
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    assert set(requests) == {written.as_uri()}
+    assert set(requests) == {"the file"}
     assert [one for one in said if one[0] in ("error", "warning")] == []
 
 
@@ -180,10 +179,11 @@ def test_switches_change_colours_and_words(open_map: Any) -> None:
 
 
 @pytest.mark.browser
-def test_panel_and_hover_say_what_the_gaps_table_says(open_map: Any, store: Store) -> None:
+def test_panel_and_hover_say_what_the_gaps_table_says(open_map: Any) -> None:
     page = open_map()
-    gaps = store.read("gaps")
-    rows = gaps[(gaps["variant"] == "default") & (gaps["need"] == "mental_health") & (gaps["leg"] == "respond")]
+    table_of = gaps()
+    rows = table_of[(table_of["variant"] == "default") & (table_of["need"] == "mental_health")]
+    rows = rows[rows["leg"] == "respond"]
     total: Any = next(rows[rows["level"] == "city"].itertuples())
     assert page.locator("#city .lead").inner_text() == _expected_lead(total)
     for at in (0, 5, 8, 11):
@@ -262,6 +262,31 @@ def test_hostile_names_are_shown_and_never_run(open_map: Any) -> None:
     assert page.title() == "Gap map – Sample City (synthetic)"
     assert page.locator("img, iframe, b[onclick]").count() == 0
     assert "http://evil.invalid/x" in page.locator(".foot").inner_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", list(SCREENS))
+def test_public_map_hides_with_one_symbol_and_draws_no_control_without_numbers(
+    open_map: Any, public: Path, screen: str
+) -> None:
+    page = open_map(screen, file=public)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.locator("#need").is_hidden()
+    assert page.locator("#sure").is_hidden()
+    assert page.locator("#maybe").is_hidden()
+    assert page.locator("input[name=leg]").count() == 2
+    assert page.locator("#rows tr").first.is_visible()
+    page.locator("#leg-place").check()
+    shades = {page.evaluate(COLOUR, [x + dx, y]).__repr__() for x, y in [page.evaluate(POINT, 1)] for dx in range(9)}
+    plain_shades = [_class_colour(page, f"c{at}").__repr__() for at in range(5)]
+    assert not shades & set(plain_shades)
+    assert len(shades) > 1
+    page.locator("#rows button").nth(1).click()
+    assert page.locator("#chosen .lead").inner_text() == NOT_SHOWN
+    assert page.locator("#chosen .parts li span:last-child").all_inner_texts() == ["90", "•", "•"]
+    assert page.locator("#chosen .bar").count() == 0
+    assert page.locator("#rows tr").nth(1).locator("td").all_inner_texts() == ["•", "•", "•"]
+    assert page.locator("#recurring small").inner_text() == "Substance use; new"
 
 
 @pytest.mark.browser

@@ -24,7 +24,8 @@
     return node;
   };
   const fill = (node, ...children) => node.replaceChildren(...children.filter(Boolean));
-  const count = (n) => n.toLocaleString("en-US");
+  const hidden = told.hidden.charAt(0);
+  const count = (n) => (n === null ? hidden : n.toLocaleString("en-US"));
   const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const needOf = (id) => told.needs.find((one) => one.id === id);
   const legOf = (id) => told.legs.find((one) => one.id === id);
@@ -40,6 +41,7 @@
       accent: colour("accent"), select: colour("select"),
       "-1": pattern(colour("few"), colour("few-line"), "lines"),
       "-2": pattern(colour("none"), colour("none-line"), "dots"),
+      "-3": pattern(colour("hidden"), colour("hidden-line"), "cross"),
     };
   };
   const pattern = (ground, line, kind) => {
@@ -49,9 +51,11 @@
     pen.fillStyle = ground;
     pen.fillRect(0, 0, 8, 8);
     pen.strokeStyle = pen.fillStyle = line;
-    if (kind === "lines") {
+    if (kind === "lines" || kind === "cross") {
       pen.beginPath();
-      [[-2, 2, 2, -2], [-2, 10, 10, -2], [6, 10, 10, 6]].forEach(([a, b, c, d]) => { pen.moveTo(a, b); pen.lineTo(c, d); });
+      const rising = [[-2, 2, 2, -2], [-2, 10, 10, -2], [6, 10, 10, 6]];
+      const falling = kind === "cross" ? rising.map(([a, b, c, d]) => [a, 8 - b, c, 8 - d]) : [];
+      [...rising, ...falling].forEach(([a, b, c, d]) => { pen.moveTo(a, b); pen.lineTo(c, d); });
       pen.stroke();
     } else {
       pen.beginPath();
@@ -184,12 +188,13 @@
   const lead = (cell) => {
     const node = make("p", null, "lead");
     if (!cell.recorded) { node.textContent = told.none[state.leg]; return node; }
+    if (!cell.shown) { node.textContent = told.hidden; return node; }
     node.append(upper(cell.band) + ` of ${count(cell.n)} calls in scope`);
     if (cell.n) node.append(" ", make("small", `(${cell.share})`));
     return node;
   };
   const parts = (cell) => {
-    if (!cell.recorded || !cell.n) return [];
+    if (!cell.recorded || cell.n === 0) return [];
     const kinds = ["seen", "unsure", "lack"];
     const words = ["listed as available", "not known", "nothing suitable, at least"];
     const bar = make("div", null, "bar");
@@ -201,13 +206,15 @@
       list.append(item);
     };
     cell.parts.forEach((n, at) => {
-      if (n) { const piece = make("i", null, kinds[at]); piece.style.flexGrow = String(n); bar.append(piece); }
+      if (n && cell.shown) { const piece = make("i", null, kinds[at]); piece.style.flexGrow = String(n); bar.append(piece); }
       add(words[at], n, kinds[at]);
     });
-    add("none within reach", cell.split[0]);
-    add("in reach, but would not take this call", cell.split[1]);
-    add("would take it, but not open or free at that hour", cell.split[2]);
-    return [bar, list];
+    if (cell.split) {
+      add("none within reach", cell.split[0]);
+      add("in reach, but would not take this call", cell.split[1]);
+      add("would take it, but not open or free at that hour", cell.split[2]);
+    }
+    return cell.shown ? [bar, list] : [list];
   };
   const pairs = (facts, className) => {
     const list = make("dl", null, className);
@@ -215,10 +222,10 @@
     return list;
   };
   const areaFacts = (area, cell) => [
-    ["Flag", cell.flag_words],
+    cell.flag_words ? ["Flag", cell.flag_words] : null,
     cell.rank ? ["Rank", cell.rank] : null,
-    ["Residents", area.residents],
-    cell.recorded ? ["Rate", cell.rate] : null,
+    area.residents ? ["Residents", area.residents] : null,
+    cell.recorded && cell.rate ? ["Rate", cell.rate] : null,
   ].filter(Boolean);
   const spotName = (spot) => `Recurring-call area ${spot.label}, ${spot.where}`;
 
@@ -232,7 +239,7 @@
     byId("nothing").hidden = city.recorded;
     byId("nothing").textContent = city.recorded ? "" : told.none[state.leg];
     byId("table-caption").textContent = `${need.label}: ${leg.headline}. Calls: in scope on this leg.`;
-    fill(byId("city"), lead(city), ...parts(city), city.recorded ? make("p", city.yearly, "note") : null);
+    fill(byId("city"), lead(city), ...parts(city), city.recorded && city.yearly ? make("p", city.yearly, "note") : null);
     showLists();
     showTable();
     showChosen();
@@ -250,7 +257,7 @@
       fill(target, make("h2", area.name), lead(cell), ...parts(cell), pairs(areaFacts(area, cell)));
     } else {
       const spot = told.recurring[state.at];
-      fill(target, make("h2", spotName(spot)), make("p", needOf(spot.need).label, "note"), pairs(spot.facts, "wide"));
+      fill(target, make("h2", spotName(spot)), make("p", spot.title, "note"), pairs(spot.facts, "wide"));
     }
   };
   const entry = (kind, at, mark, text, small, figure) => {
@@ -288,11 +295,12 @@
     byId("possibly-title").textContent = `Possibly flagged (${maybe.length})`;
     const own = told.recurring.map((spot, at) => ({ spot, at })).filter(({ spot }) => spot.need === state.need);
     fill(byId("recurring"), ...own.map(({ spot, at }) => {
-      const fact = Object.fromEntries(spot.facts);
-      return entry("recurring", at, make("span", spot.label, "badge mark"), spot.where, `${fact.Calls}; ${fact.Status}`, null);
+      return entry("recurring", at, make("span", spot.label, "badge mark"), spot.where, spot.small, null);
     }));
     if (!own.length) byId("recurring").append(make("li", "None for this call reason.", "note"));
   };
+  const tableBand = (cell) => (!cell.recorded ? "not on record" : cell.shown ? cell.band : hidden);
+  const tableShare = (cell) => (cell.recorded && cell.n ? cell.share : cell.recorded && !cell.shown ? hidden : "–");
   const showTable = () => {
     fill(byId("rows"), ...cells().areas.map((cell, at) => {
       const row = make("tr");
@@ -306,7 +314,7 @@
       button.addEventListener("blur", () => pointed.clearLayers());
       button.addEventListener("click", () => choose("areas", at, { pan: true, reveal: true }));
       head.append(button);
-      fill(row, head, make("td", count(cell.n)), make("td", cell.recorded ? cell.band : "not on record"), make("td", cell.recorded && cell.n ? cell.share : "–"));
+      fill(row, head, make("td", count(cell.n)), make("td", tableBand(cell)), make("td", tableShare(cell)));
       return row;
     }));
   };
@@ -337,7 +345,7 @@
   const tip = (at) => {
     const cell = cells().areas[at];
     const node = make("div");
-    const text = cell.recorded ? `${cell.band} of ${count(cell.n)} calls (${cell.share})` : told.none[state.leg];
+    const text = !cell.recorded ? told.none[state.leg] : cell.shown ? `${cell.band} of ${count(cell.n)} calls (${cell.share})` : told.hidden;
     node.append(make("b", told.areas[at].name), make("span", cell.class === -1 ? `too few calls to judge: ${text}` : text));
     return node;
   };
@@ -369,6 +377,14 @@
     });
     byId("leg").append(row);
     byId("need").addEventListener("change", (event) => { state.need = event.target.value; update(); });
+  };
+  /* What the release has no numbers for is not drawn. */
+  const drop = () => {
+    byId("sure").hidden = byId("maybe").hidden = !told.has.flags;
+    byId("spots").hidden = !told.recurring.length;
+    byId("every").open = !told.has.flags;
+    byId("need").parentElement.hidden = told.needs.length < 2;
+    byId("leg").hidden = told.legs.length < 2;
   };
   const update = () => {
     const { legs } = needOf(state.need);
@@ -402,6 +418,7 @@
     addNames();
     addWholeCity();
     addSwitches();
+    drop();
     update();
     map.on("zoomend moveend resize", placeNames);
     dark.addEventListener("change", () => { readTheme(); paint(); });
