@@ -9,6 +9,7 @@ import pandas as pd
 from pipelines.engine import connect, frame, named, quoted, scan
 from pipelines.policy import Policy
 from pipelines.release_spots import spot_tables
+from pipelines.release_supply import supply_tables
 from pipelines.release_tables import CALL, CELL, HOUR, MEASURE
 from pipelines.store import Store
 
@@ -57,6 +58,8 @@ def _named_tables(opened: Store, policy: Policy, levels: list[str], finest: str)
         out["verification"] = _verification(opened)
     if policy.field("data_intake"):
         out |= {"denominators": opened.read("counts"), "type_changes": opened.read("type_changes")}
+    if policy.field("service_reach"):
+        out |= supply_tables(opened, levels, finest=finest)
     if policy.field("hotspot_counts"):
         out |= spot_tables(opened, policy, finest=finest)
     return out

@@ -8,6 +8,8 @@ from pipelines.policy import load_policy, release_tables
 from pipelines.policy_words import FIELDS
 from pipelines.release import ReleaseError, build_release, open_release
 from pipelines.release_staff import staff_tables
+from pipelines.vocabulary import needs
+from tests.supply_oracle import judged
 
 UNMET = ("spatial", "barrier", "temporal")
 STAFF_ONLY = {
@@ -73,7 +75,9 @@ def test_no_table_names_a_confidential_service(internal, conference, sample_stor
                 assert not barred & set(table["service_id"]), name
 
 
-def test_a_confidential_service_leaves_the_verification_list(internal, sample_store, monkeypatch):
+def test_a_service_that_becomes_confidential_leaves_every_list_and_changes_no_other_row(
+    internal, sample_store, monkeypatch
+):
     services, read = sample_store.read("services"), type(sample_store).read
     first = sample_store.read("verification")["service_id"].iloc[0]
     told = services.assign(is_confidential=services["is_confidential"] | services["service_id"].eq(first))
@@ -83,9 +87,11 @@ def test_a_confidential_service_leaves_the_verification_list(internal, sample_st
 
     monkeypatch.setattr(type(sample_store), "read", hidden)
     tables = staff_tables(sample_store, internal.policy)
-    for name in ("verification",):
-        assert not tables[name]["service_id"].eq(first).any()
-        assert len(tables[name]) < len(internal.table(name))
+    for name in ("verification", "area_services", "hour_gains"):
+        own = internal.table(name)
+        kept = own[own["service_id"] != first].reset_index(drop=True)
+        assert 0 < len(kept) < len(own)
+        pd.testing.assert_frame_equal(tables[name], kept)
 
 
 # --- hours ----------------------------------------------------------------------------------------
@@ -186,3 +192,173 @@ def test_a_planted_table_is_refused_where_a_policy_does_not_name_it(internal, tm
     (folder / "release.json").write_text(json.dumps(told), "utf-8")
     with pytest.raises(ReleaseError, match=r"got \[day_hours\]"):
         open_release(folder)
+
+
+# --- services and calls ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def answers(sample_store, legs):
+    """Oracle: a row a placed call, leg and service, with the call's outcome, areas and hour."""
+    table = judged(sample_store, job_min={name: need.job_min for name, need in needs().items()})
+    return table.merge(legs.drop(columns="service_id", errors="ignore"), on=["call_id", "leg"], validate="many_to_one")
+
+
+def _rolled(rows, levels, keys, **sums):
+    parts = [
+        rows.assign(level=level, geoid=rows[level]).groupby(["level", "geoid", *keys]).agg(**sums) for level in levels
+    ]
+    return pd.concat(parts).sort_index()
+
+
+def _same(table, expected):
+    got = table.set_index(expected.index.names).sort_index()[list(expected.columns)]
+    pd.testing.assert_frame_equal(got, expected, check_dtype=False, check_index_type=False)
+
+
+def test_the_oracle_agrees_with_the_outcomes(answers):
+    by_call = answers.groupby(["call_id", "leg"]).agg(
+        near=("near", "any"), sure=("sure", "any"), closed=("closed", "any"), outcome=("outcome", "first")
+    )
+    assert by_call["sure"].eq(by_call["outcome"] == "available").all()
+    assert by_call["near"].ne(by_call["outcome"] == "spatial").all()
+    assert by_call.loc[by_call["outcome"] == "temporal", "closed"].mean() > 0.9
+
+
+@pytest.mark.parametrize("slug", ["internal", "conference"])
+def test_services_of_areas_against_the_oracle(slug, request, answers, legs):
+    release = request.getfixturevalue(slug)
+    levels, table = release.told["levels"], release.table("area_services")
+    assert list(table.columns) == [
+        "level", "geoid", "service_id", "need", "leg", "n_calls", "n_reached", "minutes_median",
+    ]  # fmt: skip
+    near = answers[answers["near"]]
+    keys = ["service_id", "need", "leg"]
+    _same(table, _rolled(near, levels, keys, n_reached=("call_id", "size")))
+    placed = legs[legs["x"].notna() & (legs["place_kind"] != "placeholder")]
+    n_calls = _rolled(placed, levels, ["need", "leg"], n_calls=("call_id", "size"))["n_calls"]
+    told = table.set_index(["level", "geoid", "need", "leg"])["n_calls"]
+    assert told.eq(n_calls.reindex(told.index)).all()
+    assert (table["n_reached"].between(1, table["n_calls"])).all()
+    known = near[near["minutes"].notna()]
+    whole = _rolled(known, levels, keys, median=("minutes", "median"), places=("place_id", "nunique"))
+    expected = whole["median"].round().where(whole["places"] >= 3)
+    got = table.set_index(expected.index.names)["minutes_median"]
+    assert got.notna().any()
+    assert got[~got.index.isin(expected.index)].isna().all()
+    pd.testing.assert_series_equal(got.reindex(expected.index), expected, check_names=False)
+
+
+def test_minutes_tell_no_place(internal):
+    minutes = internal.table("area_services")["minutes_median"].dropna()
+    assert (minutes == minutes.round()).all()
+
+
+def test_hours_that_a_service_lacks_against_the_oracle(internal, conference, answers):
+    keys = ["service_id", "need", "leg", "hour_of_week"]
+    gains = answers[(answers["outcome"] == "temporal") & answers["closed"]]
+    sums = {"n_calls": ("call_id", "size"), "n_sure": ("closed_sure", "sum")}
+    _same(internal.table("hour_gains"), _rolled(gains, internal.told["levels"], keys, **sums))
+    open_calls = gains[gains["sensitive"] == "none"]
+    assert 0 < len(open_calls) < len(gains)
+    _same(conference.table("hour_gains"), _rolled(open_calls, conference.told["levels"], keys, **sums))
+    table = internal.table("hour_gains")
+    assert (table["n_sure"] <= table["n_calls"]).all()
+    assert table["n_sure"].gt(0).any()
+
+
+def test_no_gain_is_more_than_the_temporal_calls_of_its_hour(internal):
+    key = ["level", "geoid", "need", "leg"]
+    hours = internal.table("hours").query("outcome == 'temporal'")
+    temporal = hours.assign(hour_of_week=hours["block"].str[1:].astype(int)).set_index([*key, "hour_of_week"])["n"]
+    table = internal.table("hour_gains").set_index([*key, "hour_of_week"])["n_calls"]
+    assert (table <= temporal.reindex(table.index)).all()
+
+
+@pytest.mark.parametrize("slug", ["internal", "conference"])
+def test_the_only_sure_service_against_the_oracle(slug, request, answers):
+    release = request.getfixturevalue(slug)
+    table, levels = release.table("only_by"), release.told["levels"]
+    sure = answers[answers["sure"]]
+    alone = sure[~sure.duplicated(["call_id", "leg"], keep=False)]
+    assert 0 < len(alone) < len(sure)
+    _same(table, _rolled(alone, levels, ["service_id", "need", "leg"], n_calls=("call_id", "size")))
+    cells = release.table("cells")
+    cells = cells[(cells["outcome"] == "available") & (cells["variant"] == "default") & (cells["grain"] == "whole")]
+    key = ["level", "geoid", "need", "leg"]
+    n = table.groupby(key)["n_calls"].sum()
+    assert (n <= cells.set_index(key)["n"].reindex(n.index)).all()
+
+
+@pytest.mark.parametrize("name", ["area_services", "hour_gains", "only_by"])
+def test_every_level_adds_up_to_the_city(internal, name):
+    table = internal.table(name)
+    keys = [key for key in ("service_id", "need", "leg", "hour_of_week") if key in table]
+    column = "n_reached" if name == "area_services" else "n_calls"
+    sums = table.pivot_table(index=keys, columns="level", values=column, aggfunc="sum")
+    assert set(sums.columns) == set(internal.told["levels"])
+    assert sums.notna().all(axis=None)
+    assert sums.eq(sums["city"], axis=0).all(axis=None)
+
+
+def test_several_teams_with_a_log_are_each_asked(sample_store, monkeypatch):
+    """Three copies of the logged team on short turns: which of them could take a call, against plain Python."""
+    services, duty, read = sample_store.read("services"), sample_store.read("duty"), type(sample_store).read
+    logged = services[services["has_duty_log"]]
+    rng = np.random.default_rng(4)
+    names = [f"t{number}" for number in range(3)]
+    more = pd.concat([logged.assign(service_id=name, x=logged["x"] + 900 * at) for at, name in enumerate(names)])
+    turns = pd.concat([duty[rng.random(len(duty)) < 0.7].assign(service_id=name) for name in names])
+    reach = sample_store.read("reach")
+    own = reach[reach["service_id"].isin(logged["service_id"])]
+    reach = pd.concat([own.assign(service_id=name, minutes=own["minutes"] + at) for at, name in enumerate(names)])
+    told = {"services": more, "duty": turns, "reach": reach}
+
+    def changed(self, table, columns=None):
+        return told[table][columns or list(told[table])] if table in told else read(self, table, columns)
+
+    monkeypatch.setattr(type(sample_store), "read", changed)
+    expected = judged(sample_store, job_min={name: need.job_min for name, need in needs().items()})
+    sure = expected[expected["sure"]]
+    assert {1, 2, 3} <= set(sure.groupby("call_id").size())
+    ready = _ready(sample_store)
+    assert ready == set(sure[["call_id", "service_id"]].itertuples(index=False, name=None))
+
+
+def _ready(store):
+    """(call_id, service_id) of teams that could take a call, as the release asks them."""
+    from pipelines import release_supply
+
+    seen = set()
+    answers = release_supply._answers
+
+    def spied(group, leg, teams):
+        if leg == "respond":
+            names = np.array(teams.names, dtype=object)
+            ids = group.calls.call_id.to_pandas().iloc[group.calls.row].to_numpy(object)
+            for at, call_id in zip(group.at, ids, strict=True):
+                seen.update((call_id, name) for name in names[teams.could_take[at]])
+        return answers(group, leg, teams)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release_supply, "_answers", spied)
+        release_supply.supply_tables(store, ["city"], finest="true")
+    return seen
+
+
+def test_without_services_the_tables_are_empty_and_typed(sample_store, monkeypatch):
+    from pipelines.release_supply import AREA_SERVICE, HOUR_GAIN, ONLY_BY, supply_tables
+
+    read = type(sample_store).read
+
+    def none(self, table, columns=None):
+        own = read(self, table, columns)
+        return own.iloc[:0] if table in ("services", "reach", "duty") else own
+
+    monkeypatch.setattr(type(sample_store), "read", none)
+    tables = supply_tables(sample_store, ["tract", "city"], finest="true")
+    columns = {"area_services": AREA_SERVICE, "hour_gains": HOUR_GAIN, "only_by": ONLY_BY}
+    for name, table in tables.items():
+        assert list(table.columns) == columns[name]
+        assert table.empty
+        assert table["n_calls"].dtype == "int64"
