@@ -95,4 +95,5 @@ def test_the_installed_demo_runs_in_an_empty_folder(installed, tmp_path):
     for words in ("Sample City (synthetic)", "community calls ->", "recurring of", "rows in = kept", "Map: "):
         assert words in done.stdout
     assert "internal - not for publication" in done.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "audit.jsonl.head", "out", "releases", "store"]
+    made = ["audit.jsonl", "audit.jsonl.head", "out", "releases", "store"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == made
