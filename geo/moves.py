@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from geo.linked import Axis, Lattice, Linked
 
 _OWN, _PARTNERS, _STEPS = 4, 24, 12
+_LARGEST = 10_000_000  # cells of all moves of one combination, beyond which weaker partners are left out
 _BLOCKED = -1
 
 
@@ -197,8 +199,20 @@ def _shapes(field: Field, paths: Paths, breadth: int) -> Iterator[tuple[NDArray[
             return
         if combo not in paths.made:
             groups = [ladder[step] for ladder, step in zip(paths.ladders, combo, strict=True)]
-            paths.made[combo] = _product(field, groups)
+            paths.made[combo] = _product(field, _fewer(groups))
         yield paths.made[combo]
+
+
+def _fewer(
+    groups: Sequence[tuple[NDArray[np.intp], NDArray[np.int64]]],
+) -> list[tuple[NDArray[np.intp], NDArray[np.int64]]]:
+    """The same vectors of each axis, the last ones left out until the product is within bounds."""
+    keep = [len(signs) for _, signs in groups]
+    width = prod(signs.shape[1] for _, signs in groups)
+    while prod(keep) * width > _LARGEST and max(keep) > 1:
+        longest = keep.index(max(keep))
+        keep[longest] = (keep[longest] + 1) // 2
+    return [(nodes[:most], signs[:most]) for (nodes, signs), most in zip(groups, keep, strict=True)]
 
 
 def _partners(

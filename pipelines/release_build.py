@@ -17,12 +17,13 @@ from pipelines import audit, clock, release_ledger, show
 from pipelines.city import City
 from pipelines.code import code_hash
 from pipelines.policy import Policy, gates, policy_hash, release_tables, waivers
-from pipelines.release_counts import Span, as_of, base_counts, busy_places, closed_quarters, with_levels
-from pipelines.release_design import Choice, Given, choose
-from pipelines.release_ledger import Entry
+from pipelines.release_counts import Span, as_of, base_counts, busy_places, chain, closed_quarters, with_levels
+from pipelines.release_design import Given, choose
+from pipelines.release_ledger import Block
 from pipelines.release_open import areas_table, as_geojson, breaks_table, hotspots_table, quality_table, services_table
+from pipelines.release_protect import PERIODS
 from pipelines.release_staff import place_tables, staff_tables
-from pipelines.release_tables import protected_tables, why_hidden, years_of
+from pipelines.release_tables import protected_tables, why_hidden
 from pipelines.release_words import POLICY_FILE, RELEASE_FILE, SCHEMA
 from pipelines.store import Store
 
@@ -31,16 +32,20 @@ LATE = (
     "{n} calls of quarters that are out differ since they were published; their published numbers stay until the "
     "annual revision."
 )
+WAIT = (
+    "{quarters} will be added together with later ones: no design shows {share:.0%} of their calls in every table yet."
+)
+_NOTHING = pd.DataFrame({"n": pd.Series(dtype="int64")})
 TOO_LITTLE = "No design shows {share:.0%} of the calls in every table; this one shows most."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """The tables of a release, what release.json says of them, and what the ledger keeps (protected ones only)."""
+    """The tables of a release, what release.json says of them, and the block that the ledger takes."""
 
     tables: dict[str, pd.DataFrame]
     told: dict[str, Any]
-    entry: Entry | None
+    entry: Block | None
 
 
 def build(
@@ -115,47 +120,76 @@ def _protected(
             f"policy {policy.slug}: expected a quarter that ended {policy.delay_days} days ago, got none; wait, or "
             "load more months"
         )
-    names = tuple(span.quarter for span in quarters)
-    entries = [one for one in release_ledger.read(opened, policy) if one.release_id != release_id]
-    base, changed = release_ledger.frozen(base_counts(city, opened, policy, quarters), entries)
-    sets = release_ledger.other_sets(entries, names)
-    given = Given(
-        counts=with_levels(base, earlier=sets),
-        busy=with_levels(busy_places(opened, policy, quarters, threshold=policy.threshold), earlier=sets),
-        policy=policy,
-        earlier=release_ledger.earlier(entries, names),
-    )
-    choice = choose(given, step=step)
-    if choice is None:
-        raise UnmetError(
-            f"policy {policy.slug}: no design of its ladder passes the audit"
-            + (" together with what earlier releases show" if entries else "")
-            + "; add a coarser one. Tried: "
-            + "; ".join(given_up(given))
-        )
-    tables, full = protected_tables(choice.parts, choice.rung, quarters)
-    entry = Entry(
-        release_id=release_id,
-        number=max((one.number for one in entries), default=0) + 1,
-        quarters=names,
-        needs=choice.rung.needs,
-        base=base,
-        cells=full,
-    )
-    banners = [] if choice.meets else [TOO_LITTLE.format(share=policy.min_shown_share)]
-    banners += [LATE.format(n=changed)] if changed else []
+    blocks = release_ledger.read(opened, policy)
+    release_ledger.check_levels(blocks, chain(policy))
+    out = {quarter for block in blocks for quarter in block.quarters}
+    known = tuple(span for span in quarters if span.quarter in out)
+    fresh = tuple(span for span in quarters if span.quarter not in out)
+    banners = []
+    if changed := release_ledger.late(base_counts(city, opened, policy, known) if known else _NOTHING, blocks):
+        banners.append(LATE.format(n=changed))
+    entry = _new_block(city, opened, policy, fresh, blocks, release_id, step=step) if fresh else None
+    if entry is not None and blocks and not entry.meets:
+        banners.append(WAIT.format(quarters=", ".join(entry.quarters), share=policy.min_shown_share))
+        entry = None
+    told_blocks = [*blocks, *([entry] if entry else [])]
+    if any(not block.meets for block in told_blocks):
+        banners.append(TOO_LITTLE.format(share=policy.min_shown_share))
+    tables = protected_tables(told_blocks)
     told = {
-        "periods": _periods(quarters),
-        "needs": sorted(full["need"].unique().tolist()),
+        "periods": _periods(told_blocks, tables),
+        "needs": sorted(set(tables["calls"]["need"])),
         "legs": sorted(set(tables["cells"]["leg"])),
-        "design": {
-            **_design(choice),
-            "cells": why_hidden(full),
-            "earlier_releases": [one.release_id for one in entries],
-        },
+        "design": _design(told_blocks[-1]),
+        "blocks": [
+            {"quarters": list(block.quarters), "release": block.release_id, **_design(block)} for block in told_blocks
+        ],
         "banners": banners,
     }
     return Made(tables=tables, told=told, entry=entry)
+
+
+def _new_block(
+    city: City,
+    opened: Store,
+    policy: Policy,
+    fresh: tuple[Span, ...],
+    blocks: Sequence[Block],
+    release_id: str,
+    *,
+    step: Step,
+) -> Block | None:
+    """The quarters that are not out yet, under the finest design that holds; None where later blocks may wait.
+
+    Raises:
+        UnmetError: nothing is out yet and no design holds.
+    """
+    base = base_counts(city, opened, policy, fresh)
+    given = Given(
+        counts=with_levels(base),
+        busy=with_levels(busy_places(opened, policy, fresh, threshold=policy.threshold)),
+        policy=policy,
+    )
+    choice = choose(given, step=step)
+    if choice is None and not blocks:
+        raise UnmetError(
+            f"policy {policy.slug}: no design of its ladder passes the audit; add a coarser one. Tried: "
+            + "; ".join(given_up(given))
+        )
+    if choice is None:
+        return None
+    return Block(
+        release_id=release_id,
+        number=max((block.number for block in blocks), default=0) + 1,
+        levels=chain(policy),
+        spans=fresh,
+        rung=choice.rung,
+        shown={name: round(share, 4) for name, share in choice.shown.items()},
+        meets=choice.meets,
+        tried=choice.tried,
+        base=base,
+        cells=pd.concat([part.cells() for part in choice.parts], ignore_index=True),
+    )
 
 
 def given_up(given: Given) -> list[str]:
@@ -163,38 +197,38 @@ def given_up(given: Given) -> list[str]:
     return [f"{one.level} x {one.period} x {one.detail} x {one.needs}" for one in given.policy.ladder]
 
 
-def _design(choice: Choice) -> dict[str, Any]:
-    rung = choice.rung
+def _design(block: Block) -> dict[str, Any]:
+    rung = block.rung
     return {
         "rung": rung.words,
         "calls": [rung.calls_level, rung.calls_period],
         "outcomes": [rung.level, rung.period, rung.detail],
         "hours": [rung.hours, rung.hours_of] if rung.hours else [],
         "needs": rung.needs,
-        "shown": {name: round(share, 4) for name, share in choice.shown.items()},
-        "meets": choice.meets,
-        "tried": list(choice.tried),
+        "shown": block.shown,
+        "meets": block.meets,
+        "tried": list(block.tried),
+        "cells": why_hidden(block.cells),
     }
 
 
-def _periods(quarters: Sequence[Span]) -> list[dict[str, Any]]:
-    years = years_of(quarters)
-    names = [span.quarter for span in quarters]
+def _periods(blocks: Sequence[Block], tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Every period of the tables calls and cells with its dates, the longest last."""
+    spans = {span.quarter: span for block in blocks for span in block.spans}
+    told = pd.concat([tables[name][["grain", "period"]] for name in ("calls", "cells")]).drop_duplicates()
     out = []
-    for label, length in years.items():
-        own = _inside(label, names)
-        spans = [span for span in quarters if span.quarter in own]
-        grain = "quarter" if label in names else "whole" if len(own) == len(names) and "-" in label else "year"
+    for grain, period in told.itertuples(index=False, name=None):
+        own = [spans[quarter] for quarter in _inside(str(period), sorted(spans))]
         out.append(
             {
                 "grain": grain,
-                "period": label,
-                "start": spans[0].start.isoformat(),
-                "end": spans[-1].end.isoformat(),
-                "years": round(length, 4),
+                "period": period,
+                "start": own[0].start.isoformat(),
+                "end": own[-1].end.isoformat(),
+                "years": round(sum(span.days_on_file for span in own) / 365.25, 4),
             }
         )
-    return out
+    return sorted(out, key=lambda one: (PERIODS.index(one["grain"]), one["start"], one["end"]))
 
 
 def _inside(label: str, names: Sequence[str]) -> list[str]:

@@ -60,7 +60,17 @@ def year_label(year: str, quarters: list[str]) -> str:
     >>> year_label("2024", ["2024Q1", "2024Q2", "2024Q3"])
     '2024Q1-2024Q3'
     """
-    return year if len(quarters) == 4 else f"{min(quarters)}-{max(quarters)}"
+    return year if len(quarters) == 4 else whole_label(quarters)
+
+
+def whole_label(quarters: Sequence[str]) -> str:
+    """The name of a span of quarters: its first and its last, or the one there is.
+
+    >>> whole_label(["2024Q2", "2023Q1"])
+    '2023Q1-2024Q2'
+    """
+    first, last = min(quarters), max(quarters)
+    return first if first == last else f"{first}-{last}"
 
 
 def chain(policy: Policy) -> tuple[str, ...]:
@@ -79,9 +89,20 @@ def base_counts(city: City, opened: Store, policy: Policy, quarters: tuple[Span,
     Places outside all areas, placeholders and unplaced calls are one area `_elsewhere` of every level but the city.
     A leg that a call does not have is `no_leg`.
     """
-    rows = _rows(opened, policy, quarters)
-    keys = [name for name in rows.columns if name not in ("place_id", "n")]
+    rows = _rows(opened, policy, quarters).drop(columns="place_id")
+    rows = pd.concat([rows, _nothing(opened, policy, rows)], ignore_index=True)
+    keys = [name for name in rows.columns if name != "n"]
     return rows.groupby(keys)["n"].sum().reset_index()
+
+
+def _nothing(opened: Store, policy: Policy, rows: pd.DataFrame) -> pd.DataFrame:
+    """A row of no calls for every area and need, so that areas without calls are told as zero and not left out."""
+    levels = [name for name in chain(policy) if name != "city"]
+    atoms = opened.read("atoms", levels)
+    atoms = atoms.where(atoms.notna() & ~atoms.apply(lambda ids: ids.astype(str).str.startswith("_")), ELSEWHERE)
+    other = [name for name in rows.columns if name not in (*levels, "n")]
+    first = rows.drop_duplicates("need")[other]
+    return first.merge(atoms.drop_duplicates(), how="cross").assign(n=0)[rows.columns]
 
 
 def busy_places(opened: Store, policy: Policy, quarters: tuple[Span, ...], *, threshold: int) -> pd.DataFrame:
@@ -120,17 +141,12 @@ def _rows(opened: Store, policy: Policy, quarters: tuple[Span, ...]) -> pd.DataF
     return table.assign(block=[BLOCKS[int(at)] for at in table["block"]])
 
 
-def with_levels(base: pd.DataFrame, *, earlier: Sequence[Sequence[str]] = ()) -> pd.DataFrame:
-    """The same counts with the coarser columns of each dimension: year, whole, all hours, outcomes in three.
-
-    `earlier` are the quarters of earlier releases: `year_1`, `whole_1`, … are what they called year and whole, and
-    `piece` is what all of them are sums of. Quarters that a release did not have yet are its `_after`.
-    """
+def with_levels(base: pd.DataFrame) -> pd.DataFrame:
+    """The same counts with the coarser columns of each dimension: year, whole, all hours, outcomes in three."""
     quarters = sorted(base["quarter"].unique())
-    labels = period_labels(quarters)
     out = base.assign(
-        year=base["quarter"].map(labels),
-        whole=f"{quarters[0]}-{quarters[-1]}" if quarters else "",
+        year=base["quarter"].map(period_labels(quarters)),
+        whole=whole_label(quarters) if quarters else "",
         hours="all",
         all="all",
         outcomes=base[list(LEGS)].agg("|".join, axis=1),
@@ -138,15 +154,7 @@ def with_levels(base: pd.DataFrame, *, earlier: Sequence[Sequence[str]] = ()) ->
     )
     for leg in LEGS:
         out[f"{leg}_unmet"] = base[leg].where(~base[leg].isin(UNMET), "unmet")
-    piece = out["quarter"].str[:4]
-    for number, own in enumerate(earlier, start=1):
-        then = period_labels(own)
-        inside = base["quarter"].isin(own)
-        after = "_after " + base["quarter"].str[:4]
-        out[f"year_{number}"] = base["quarter"].map(then).where(inside, after)
-        out[f"whole_{number}"] = pd.Series(f"{min(own)}-{max(own)}", index=base.index).where(inside, "_after")
-        piece = piece + inside.map({True: "+", False: "-"})
-    return out.assign(piece=piece)
+    return out
 
 
 def period_labels(quarters: Sequence[str]) -> dict[str, str]:

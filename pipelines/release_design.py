@@ -17,7 +17,6 @@ from pipelines.release_counts import LEGS, chain
 from pipelines.release_protect import (
     PERIODS,
     Draft,
-    Earlier,
     Protected,
     Rung,
     ceiling,
@@ -52,7 +51,6 @@ class Given:
     counts: pd.DataFrame
     busy: pd.DataFrame
     policy: Policy
-    earlier: tuple[Earlier, ...] = ()
     complements: bool = True
 
 
@@ -65,8 +63,7 @@ def choose(given: Given, *, step: Step | None = None) -> Choice | None:
     """
     tried: list[str] = []
     policy = given.policy
-    fixed = {one.needs for one in given.earlier}
-    designs = [one for one in policy.ladder if not fixed or one.needs in fixed]
+    designs = policy.ladder
     outcomes = [_rung(one) for one in designs if one.detail != "calls"]
     calls_only = [_rung(one) for one in designs if one.detail == "calls"]
     best = (
@@ -147,7 +144,7 @@ def _judged(
     if step:
         step(rung.words)
     need = given.policy.min_shown_share if least is None else least
-    made = drafts(given.counts, given.policy, rung, earlier=given.earlier)
+    made = drafts(given.counts, given.policy, rung)
     for flags in (False, True):
         made = [flagged(draft, given.busy, rung) for draft in made] if flags else made
         bounds = [ceiling(draft, given.policy) for draft in made]

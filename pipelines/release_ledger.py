@@ -1,63 +1,79 @@
 """What releases to an audience have shown, kept in the store: full counts and states, never in a release.
 
-A later release for the same audience keeps the counts of quarters that are out (late calls wait for an annual
-revision) and is audited together with everything that earlier ones show.
+The ledger of an audience is a list of *blocks*: sets of quarters that were protected together and went out at once. A
+later release tells every block as it went out and adds one of the quarters that are new. Blocks share no call, and
+totals over several are sums of shown cells, so what one block hides no other can give away.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from geo.errors import StoreError, UnmetError
 from pipelines.policy import Policy
-from pipelines.release_protect import Earlier
+from pipelines.release_counts import Span
+from pipelines.release_protect import Rung
 from pipelines.store import Store
 
-SCHEMA = "1.0"
+SCHEMA = "2.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One release in the ledger: its base counts and every cell with its state."""
+class Block:
+    """Quarters that went out together: their design, base counts, and every cell with its count and state."""
 
     release_id: str
     number: int
-    quarters: tuple[str, ...]
-    needs: str
+    levels: tuple[str, ...]
+    spans: tuple[Span, ...]
+    rung: Rung
+    shown: dict[str, float]
+    meets: bool
+    tried: tuple[str, ...]
     base: pd.DataFrame
     cells: pd.DataFrame
 
+    @property
+    def quarters(self) -> tuple[str, ...]:
+        return tuple(span.quarter for span in self.spans)
+
 
 def folder_of(opened: Store, policy: Policy) -> Path:
-    """Where the releases to one audience are kept."""
+    """Where the blocks of one audience are kept."""
     return opened.folder / "ledger" / policy.audience
 
 
-def read(opened: Store, policy: Policy) -> list[Entry]:
-    """All releases to the policy's audience, oldest first.
+def read(opened: Store, policy: Policy) -> list[Block]:
+    """All blocks of the policy's audience, oldest first.
 
     Raises:
-        StoreError: an entry cannot be read; nothing may be published without it.
+        StoreError: one cannot be read; nothing may be published without it.
     """
     folder = folder_of(opened, policy)
     if not folder.is_dir():
         return []
-    return sorted((_entry(path) for path in folder.iterdir() if not path.name.startswith(".")), key=lambda e: e.number)
+    return sorted((_block(path) for path in folder.iterdir() if not path.name.startswith(".")), key=lambda b: b.number)
 
 
-def _entry(path: Path) -> Entry:
+def _block(path: Path) -> Block:
     try:
         told = json.loads((path / "ledger.json").read_text("utf-8"))
-        return Entry(
+        return Block(
             release_id=str(told["release_id"]),
             number=int(told["number"]),
-            quarters=tuple(told["quarters"]),
-            needs=str(told["needs"]),
+            levels=tuple(told["levels"]),
+            spans=tuple(_span(one) for one in told["spans"]),
+            rung=Rung(**told["rung"]),
+            shown={str(name): float(share) for name, share in told["shown"].items()},
+            meets=bool(told["meets"]),
+            tried=tuple(told["tried"]),
             base=pd.read_parquet(path / "base.parquet"),
             cells=pd.read_parquet(path / "cells.parquet"),
         )
@@ -68,81 +84,58 @@ def _entry(path: Path) -> Entry:
         ) from broken
 
 
-def frozen(fresh: pd.DataFrame, entries: Sequence[Entry]) -> tuple[pd.DataFrame, int]:
-    """Base counts with quarters that are out as they were published, and how many calls differ there since.
+def _span(told: dict[str, Any]) -> Span:
+    return Span(
+        quarter=str(told["quarter"]),
+        start=date.fromisoformat(told["start"]),
+        end=date.fromisoformat(told["end"]),
+        days_on_file=int(told["days_on_file"]),
+    )
 
-    Raises:
-        UnmetError: quarters that were published are no longer in the store, or its levels are others.
+
+def check_levels(blocks: Sequence[Block], levels: Sequence[str]) -> None:
+    """Raises UnmetError unless the blocks were counted by the same levels as a new one would be."""
+    for block in blocks:
+        if block.levels != tuple(levels):
+            raise UnmetError(
+                f"release {block.release_id} counted by [{', '.join(block.levels)}], this one would by "
+                f"[{', '.join(levels)}]; keep the levels of an audience that has releases"
+            )
+
+
+def late(fresh: pd.DataFrame, blocks: Sequence[Block]) -> int:
+    """How many calls of published quarters were counted otherwise than they are now.
+
+    ``fresh`` holds the counts of those quarters as the store has them today.
     """
-    if not entries:
-        return fresh, 0
-    last = entries[-1]
-    if set(last.base.columns) != set(fresh.columns):
-        raise UnmetError(
-            f"release {last.release_id} counted by [{', '.join(last.base.columns)}], this one would by "
-            f"[{', '.join(fresh.columns)}]; keep the levels of an audience, or give the new levels an audience's "
-            "policy whose ledger is empty"
-        )
-    gone = sorted(set(last.quarters) - set(fresh["quarter"]))
-    if gone:
-        raise UnmetError(
-            f"release {last.release_id} published {', '.join(gone)}, which the store no longer holds; a later release "
-            "has to hold every quarter that is out"
-        )
-    out = fresh["quarter"].isin(last.quarters)
-    keys = [column for column in fresh.columns if column != "n"]
-    both = fresh[out].merge(last.base, on=keys, how="outer", suffixes=("", "_then")).fillna({"n": 0, "n_then": 0})
-    changed = int((both["n"] - both["n_then"]).abs().sum())
-    return pd.concat([last.base[fresh.columns], fresh[~out]], ignore_index=True), changed
+    if not blocks:
+        return 0
+    then = pd.concat([block.base for block in blocks], ignore_index=True)
+    keys = [column for column in fresh.columns if column != "n" and column in then.columns]
+    now, was = fresh.groupby(keys)["n"].sum(), then.groupby(keys)["n"].sum()
+    return int(now.sub(was, fill_value=0).abs().sum())
 
 
-def earlier(entries: Sequence[Entry], quarters: Sequence[str]) -> tuple[Earlier, ...]:
-    """What is out already, one for each set of quarters that differs from `quarters`, numbered 1, 2, … by its set.
-
-    Levels of periods of another set are renamed (`year_1`, `whole_1`), since they are other sums than today's.
-    """
-    sets = list(dict.fromkeys(entry.quarters for entry in entries if entry.quarters != tuple(quarters)))
-    out = []
-    for entry in entries:
-        shown = entry.cells[entry.cells["state"] == "shown"]
-        if entry.quarters in sets:
-            number = sets.index(entry.quarters) + 1
-            names = {"year": f"year_{number}", "whole": f"whole_{number}"}
-            shown = shown.assign(period_level=shown["period_level"].replace(names))
-        out.append(Earlier(release_id=entry.release_id, quarters=entry.quarters, needs=entry.needs, cells=shown))
-    return tuple(out)
-
-
-def other_sets(entries: Sequence[Entry], quarters: Sequence[str]) -> list[tuple[str, ...]]:
-    """The sets of quarters of earlier releases that differ from `quarters`, in the order that `earlier` numbers."""
-    return list(dict.fromkeys(entry.quarters for entry in entries if entry.quarters != tuple(quarters)))
-
-
-def write(opened: Store, policy: Policy, entry: Entry) -> Path:
-    """The entry's folder, written beside and renamed; the one that is there where it says the same.
-
-    Raises:
-        UnmetError: the ledger has this release with other states.
-    """
-    target = folder_of(opened, policy) / entry.release_id
-    if target.exists():
-        known = _entry(target)
-        if not known.cells.equals(entry.cells):
-            raise UnmetError(f"release {entry.release_id} was published with other cells; restore it from a backup")
-        return target
-    beside = target.with_name(f".{entry.release_id}.tmp")
+def write(opened: Store, policy: Policy, block: Block) -> Path:
+    """The block's folder, written beside and renamed."""
+    target = folder_of(opened, policy) / f"{block.number:04d}-{block.release_id}"
+    beside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    entry.base.to_parquet(beside / "base.parquet", index=False)
-    entry.cells.to_parquet(beside / "cells.parquet", index=False)
+    block.base.to_parquet(beside / "base.parquet", index=False)
+    block.cells.to_parquet(beside / "cells.parquet", index=False)
     told = {
         "schema": SCHEMA,
-        "release_id": entry.release_id,
-        "number": entry.number,
-        "quarters": list(entry.quarters),
-        "needs": entry.needs,
+        "release_id": block.release_id,
+        "number": block.number,
+        "levels": list(block.levels),
+        "spans": [asdict(span) for span in block.spans],
+        "rung": asdict(block.rung),
+        "shown": block.shown,
+        "meets": block.meets,
+        "tried": list(block.tried),
     }
-    (beside / "ledger.json").write_text(json.dumps(told, indent=1, sort_keys=True), "utf-8")
+    (beside / "ledger.json").write_text(json.dumps(told, indent=1, sort_keys=True, default=str), "utf-8")
     sync(beside)
     os.rename(beside, target)
     return target

@@ -1,8 +1,7 @@
 """The linked tables of a protected release and the state of every cell in them, one system for each need.
 
 Needs are never added, so each need (or roll-up) is a system of its own. Within one need all tables (levels, periods,
-blocks of hours, the outcomes of every leg, and totals) are protected and audited together, with what earlier releases
-to the same audience already show.
+blocks of hours, the outcomes of every leg, and totals) are protected and audited together.
 """
 
 from collections.abc import Sequence
@@ -46,23 +45,11 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
-    """What an earlier release to the same audience shows: its quarters and its shown cells (need and `KEY`)."""
-
-    release_id: str
-    quarters: tuple[str, ...]
-    needs: str
-    cells: pd.DataFrame
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One need's system before it is protected; `own` (C,) cells of this release, `published` (C,) of earlier ones."""
+    """One need's system before it is protected; `flags` (C,) cells in which one address makes more than half."""
 
     need: str
     linked: Linked
-    own: NDArray[np.bool_]
-    published: NDArray[np.bool_]
     flags: NDArray[np.bool_]
 
 
@@ -78,7 +65,7 @@ class Protected:
         return bool(self.found.audit.passed) and self.found.infeasible.empty
 
     def cells(self) -> pd.DataFrame:
-        """Every cell of this release: `KEY`, n, state, why (`primary`, `dominated`, `below`, `complementary`, '')."""
+        """Every cell: `KEY`, n, state, why (`primary`, `dominated`, `below`, `complementary`, '')."""
         found, draft = self.found, self.draft
         small = (draft.linked.n >= 1) & found.primary
         why = np.select(
@@ -87,8 +74,7 @@ class Protected:
             default="",
         )
         states = [STATES[int(state)] for state in found.states]
-        table = draft.linked.keys[KEY].assign(need=draft.need, n=draft.linked.n, state=states, why=why)
-        return table[draft.own].reset_index(drop=True)
+        return draft.linked.keys[KEY].assign(need=draft.need, n=draft.linked.n, state=states, why=why)
 
 
 def tables_of(policy: Policy, rung: Rung, need: str, legs: Sequence[str]) -> list[TableKey]:
@@ -138,39 +124,16 @@ def need_column(rung: Rung) -> str:
     return "rollup" if rung.needs == "rollup" else "need"
 
 
-def drafts(counts: pd.DataFrame, policy: Policy, rung: Rung, *, earlier: Sequence[Earlier] = ()) -> list[Draft]:
+def drafts(counts: pd.DataFrame, policy: Policy, rung: Rung) -> list[Draft]:
     """Each need's system under a rung, smallest first and without flags; `counts` has all coarser columns."""
     column = need_column(rung)
     out = []
     for need in sorted(counts[column].unique()):
         own = counts[counts[column] == need]
         legs = tuple(leg for leg in legs_of(need) if (own[leg] != NO_LEG).any())
-        tables = tables_of(policy, rung, need, legs)
-        then = [one.cells[one.cells["need"] == need] for one in earlier]
-        out.append(_draft(need, own, policy, tables, then))
+        linked = _system(own, policy, tables_of(policy, rung, need, legs))
+        out.append(Draft(need=need, linked=linked, flags=np.zeros(len(linked.n), dtype=bool)))
     return sorted(out, key=lambda draft: (len(draft.linked.n), draft.need))
-
-
-def _draft(
-    need: str,
-    counts: pd.DataFrame,
-    policy: Policy,
-    tables: Sequence[TableKey],
-    then: Sequence[pd.DataFrame],
-) -> Draft:
-    past = [
-        (str(row.area_level), str(row.period_level), str(row.hour_level), str(row.outcome_level))
-        for cells in then
-        for row in cells[[f"{name}_level" for name in DIMENSIONS]].drop_duplicates().itertuples()
-    ]
-    offered = list(dict.fromkeys([*tables, *past]))
-    linked = _system(counts, policy, offered, n_earlier=sum(c.startswith("year_") for c in counts.columns))
-    own = np.isin(linked.table, [number for number, key in enumerate(linked.tables) if key in set(tables)])
-    shown = set().union(*(set(cells[KEY].itertuples(index=False, name=None)) for cells in then)) if then else set()
-    told = [tuple(row) in shown for row in linked.keys[KEY].itertuples(index=False, name=None)] if shown else None
-    published = np.zeros(len(linked.n), dtype=bool) if told is None else np.array(told)
-    linked = replace(linked, offered=own | published)
-    return Draft(need=need, linked=linked, own=own, published=published, flags=np.zeros_like(own))
 
 
 def flagged(draft: Draft, busy: pd.DataFrame, rung: Rung) -> Draft:
@@ -178,7 +141,7 @@ def flagged(draft: Draft, busy: pd.DataFrame, rung: Rung) -> Draft:
     return replace(draft, flags=_dominated(draft.linked, busy[busy[need_column(rung)] == draft.need]))
 
 
-def _system(counts: pd.DataFrame, policy: Policy, tables: Sequence[TableKey], *, n_earlier: int) -> Linked:
+def _system(counts: pd.DataFrame, policy: Policy, tables: Sequence[TableKey]) -> Linked:
     columns = list(dict.fromkeys(key[3] for key in tables if key[3] != "all"))
     nest = [pair for column in columns for pair in (("outcomes", column), (column, "all"))]
     nest += [(leg, f"{leg}_unmet") for leg in LEGS if {leg, f"{leg}_unmet"} <= set(columns)]
@@ -186,27 +149,13 @@ def _system(counts: pd.DataFrame, policy: Policy, tables: Sequence[TableKey], *,
     has_hours = any(key[2] == "block" for key in tables)
     dimensions = [
         Dimension(name="area", levels=chain(policy)),
-        _periods(n_earlier),
+        Dimension(name="period", levels=PERIODS),
         Dimension(name="hour", levels=("block", "hours") if has_hours else ("hours",)),
         outcome if columns else Dimension(name="outcome", levels=("all",)),
     ]
     wanted = [column for dimension in dimensions for column in dimension.levels]
     summed = counts.groupby(wanted)["n"].sum().reset_index()
-    pieces = list(dict.fromkeys((key[0], "piece", key[2], key[3]) for key in tables)) if n_earlier else []
-    return cube(summed, dimensions, tables=tables, unseen=pieces)
-
-
-def _periods(n_earlier: int) -> Dimension:
-    """Quarter, year and whole; with earlier releases also their years and wholes, all sums of unseen pieces."""
-    if not n_earlier:
-        return Dimension(name="period", levels=PERIODS)
-    nest = [("quarter", "piece"), ("piece", "year"), ("year", "whole")]
-    levels = ["quarter", "piece"]
-    for number in range(1, n_earlier + 1):
-        nest += [("piece", f"year_{number}"), (f"year_{number}", f"whole_{number}"), (f"whole_{number}", "whole")]
-        nest += [(f"year_{number}", "year")]
-        levels += [f"year_{number}", f"whole_{number}"]
-    return Dimension(name="period", levels=(*levels, "year", "whole"), nest=tuple(nest))
+    return cube(summed, dimensions, tables=tables)
 
 
 def _dominated(linked: Linked, busy: pd.DataFrame) -> NDArray[np.bool_]:
@@ -225,19 +174,12 @@ def _dominated(linked: Linked, busy: pd.DataFrame) -> NDArray[np.bool_]:
 
 def ceiling(draft: Draft, policy: Policy) -> NDArray[np.int8]:
     """(C,) states before any complement: no protection can show more."""
-    states = first_pass(draft.linked, threshold=policy.threshold, flags=draft.flags & ~draft.published)
-    return np.where(draft.published, SHOWN, states).astype(np.int8)
+    return first_pass(draft.linked, threshold=policy.threshold, flags=draft.flags)
 
 
 def protect(draft: Draft, policy: Policy, *, complements: bool = True) -> Protected:
-    """A need's system, suppressed and audited together with what earlier releases show."""
-    found = suppress(
-        draft.linked,
-        threshold=policy.threshold,
-        flags=draft.flags & ~draft.published,
-        published=draft.published,
-        complements=complements,
-    )
+    """A need's system, suppressed and audited."""
+    found = suppress(draft.linked, threshold=policy.threshold, flags=draft.flags, complements=complements)
     return Protected(draft=draft, found=found)
 
 
@@ -264,6 +206,6 @@ def _measured(draft: Draft, rung: Rung) -> dict[str, list[int]]:
             name = column.removesuffix("_unmet") if column.endswith("_unmet") == (rung.detail == "unmet") else ""
         if hours == "block" and column != "all":
             name = f"hours {column.removesuffix('_unmet')}"
-        if name and draft.own[draft.linked.table == number].all():
+        if name:
             out.setdefault(name, []).append(number)
     return {name: numbers[:1] for name, numbers in out.items()}

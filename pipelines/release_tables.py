@@ -1,4 +1,4 @@
-"""Tables of a protected release, from the states of its cells: no number but those that are shown."""
+"""Tables of a protected release, from the blocks of its ledger: no number but those that are shown."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from geo.gap import garwood_per_year
-from pipelines.release_counts import BLOCKS, LEGS, NO_LEG, Span, period_labels
-from pipelines.release_protect import Protected, Rung
+from pipelines.release_counts import LEGS, NO_LEG, Span, period_labels, whole_label, year_label
+from pipelines.release_ledger import Block
 
 CELL = ["level", "geoid", "need", "leg", "grain", "period", "variant", "outcome", "n", "state"]
 CALL = ["level", "geoid", "need", "origin", "scope", "grain", "period", "n", "state"]
@@ -18,11 +18,8 @@ MEASURE = [
 ]  # fmt: skip
 
 
-def protected_tables(
-    parts: Sequence[Protected], rung: Rung, quarters: Sequence[Span]
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """The tables calls, cells, hours and measures, and every cell with its count for the ledger."""
-    full = pd.concat([part.cells() for part in parts], ignore_index=True)
+def block_tables(full: pd.DataFrame, detail: str) -> dict[str, pd.DataFrame]:
+    """The tables calls, cells and hours of one block; ``full`` every cell with its count, as the ledger keeps it."""
     shown = full["state"] == "shown"
     told = pd.DataFrame(
         {
@@ -43,29 +40,88 @@ def protected_tables(
     )
     by_hour = full["hour_level"] == "block"
     whole = full["outcome_level"] == "all"
-    twice = full["outcome_level"].str.endswith("_unmet") & (rung.detail == "causes") & full["outcome"].ne("unmet")
-    order = ["need", "level", "geoid", "grain", "period", "leg", "block", "outcome"]
-
-    def part(rows: "pd.Series[bool]", columns: Sequence[str]) -> pd.DataFrame:
-        return told[rows].sort_values(order, kind="stable")[list(columns)].reset_index(drop=True)
-
-    cells, calls = part(~by_hour & ~whole & ~twice, CELL), part(~by_hour & whole, CALL)
-    tables = {
-        "calls": calls,
-        "cells": cells,
-        "hours": part(by_hour, HOUR),
-        "measures": measures(cells, calls, years_of(quarters)),
+    twice = full["outcome_level"].str.endswith("_unmet") & (detail == "causes") & full["outcome"].ne("unmet")
+    return {
+        "calls": told.loc[~by_hour & whole, CALL],
+        "cells": told.loc[~by_hour & ~whole & ~twice, CELL],
+        "hours": told.loc[by_hour, HOUR],
     }
-    return tables, full
+
+
+def protected_tables(blocks: Sequence[Block]) -> dict[str, pd.DataFrame]:
+    """The tables calls, cells, hours and measures of all blocks, with the years and the whole that span several.
+
+    A number over several blocks is the sum of theirs, told where each of them is shown; its state is `withheld` else.
+    """
+    parts = [block_tables(block.cells, block.rung.detail) for block in blocks]
+    alike = {
+        "calls": len({block.rung.needs for block in blocks}) == 1,
+        "cells": len({(block.rung.needs, block.rung.detail) for block in blocks}) == 1,
+        "hours": len({(block.rung.needs, block.rung.hours, block.rung.hours_of) for block in blocks}) == 1,
+    }
+    order = ["need", "level", "geoid", "grain", "period", "leg", "block", "outcome"]
+    tables = {}
+    for name in ("calls", "cells", "hours"):
+        own = [part[name] for part in parts]
+        sums = spanning(own, [block.quarters for block in blocks]) if len(blocks) > 1 and alike[name] else []
+        table = pd.concat([*own, *sums], ignore_index=True)
+        by = [column for column in order if column in table.columns]
+        tables[name] = table.sort_values(by, kind="stable").reset_index(drop=True)
+    spans = [span for block in blocks for span in block.spans]
+    lengths = dict(years_of(spans))
+    for block in blocks:
+        lengths |= years_of(block.spans)
+    return tables | {"measures": measures(tables["cells"], tables["calls"], lengths)}
+
+
+def spanning(parts: Sequence[pd.DataFrame], quarters: Sequence[Sequence[str]]) -> list[pd.DataFrame]:
+    """Sums of one table over blocks: for each calendar year in several of them, and for all of them."""
+    every = [quarter for own in quarters for quarter in own]
+    out = []
+    for year in sorted({quarter[:4] for quarter in every}):
+        inside = [[quarter for quarter in own if quarter[:4] == year] for own in quarters]
+        labels = {at: year_label(year, own) for at, own in enumerate(inside) if own}
+        if len(labels) > 1:
+            name = year_label(year, [quarter for own in inside for quarter in own])
+            out.append(_added([_period(parts[at], "year", label) for at, label in labels.items()], name))
+    out.append(
+        _added([_period(p, "whole", whole_label(q)) for p, q in zip(parts, quarters, strict=True)], whole_label(every))
+    )
+    return [table for table in out if len(table)]
+
+
+def _period(table: pd.DataFrame, grain: str, label: str) -> pd.DataFrame:
+    rows = table["period"] == label
+    return table[rows & (table["grain"] == grain) if "grain" in table else rows]
+
+
+def _added(parts: Sequence[pd.DataFrame], period: str) -> pd.DataFrame:
+    """The sum of a table over blocks: who lacks a cell has none of it; where one lacks the table there is no sum."""
+    table = [name for name in ("level", "need", "leg") if name in parts[0]]
+    key = [name for name in parts[0].columns if name not in ("period", "n", "state")]
+    rows = pd.concat(parts, ignore_index=True)
+    held = pd.concat([part[table].drop_duplicates() for part in parts]).value_counts()
+    rows = rows[(held.reindex(pd.MultiIndex.from_frame(rows[table])) == len(parts)).to_numpy()]
+    sums = (
+        rows.assign(open=rows["state"].eq("shown"))
+        .groupby(key, as_index=False, dropna=False)
+        .agg(n=("n", "sum"), open=("open", "all"))
+    )
+    told = sums.assign(
+        period=period,
+        n=sums["n"].astype("Int64").where(sums["open"]),
+        state=np.where(sums["open"], "shown", "withheld"),
+    )
+    return told[parts[0].columns]
 
 
 def years_of(quarters: Sequence[Span]) -> dict[str, float]:
-    """Length in years of every period that a release may name, by its label."""
+    """Length in years of every period of a set of quarters, by its label."""
     names = [span.quarter for span in quarters]
     labels = period_labels(names)
     out: dict[str, float] = {}
     for span in quarters:
-        for label in {span.quarter, labels[span.quarter], f"{names[0]}-{names[-1]}"}:
+        for label in {span.quarter, labels[span.quarter], whole_label(names)}:
             out[label] = out.get(label, 0.0) + span.days_on_file / 365.25
     return out
 
@@ -115,6 +171,3 @@ def why_hidden(full: pd.DataFrame) -> dict[str, int]:
     """How many cells are not shown, by reason, and how many are."""
     counted = full["why"].replace({"": "shown"}).value_counts()
     return {name: int(counted.get(name, 0)) for name in ("shown", "primary", "dominated", "below", "complementary")}
-
-
-__all__ = ["BLOCKS", "CALL", "CELL", "HOUR", "MEASURE", "measures", "protected_tables", "why_hidden", "years_of"]
