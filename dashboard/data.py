@@ -1,0 +1,438 @@
+"""The only reader of releases: one release as arrays, and the answers to a `View` from them. No statistics here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboard.tables import (
+    EPOCH,
+    HIDDEN,
+    Counts2,
+    Days,
+    Shapes,
+    days_of,
+    listed_of,
+    shapes_of,
+    sum_days,
+    sum_hours,
+    sum_weeks,
+)
+from dashboard.view import LEGS, VARIANTS, Allowed, Period, View, listed
+from pipelines.policy_words import DISTRICT_ROLES
+from pipelines.release import Release
+from pipelines.vocabulary import needs as vocabulary
+
+CAUSES: Final = ("available", "uncertain", "spatial", "barrier", "temporal")
+PLAIN: Final = ("available", "uncertain", "unmet")
+REMAINDERS: Final = ("_outside", "_placeholder", "_unlocated", "_elsewhere")
+SCOPES: Final = ("in_scope", "police_or_ems", "other_need", "criminal", "unresolved")
+FEW: Final = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Counts of calls on one leg by area of a level; -1 = hidden by the policy.
+
+    `parts` is areas × `outcomes`; `n`, `at_least`, `at_most` are per area. `elsewhere` are the calls of no area of
+    the level. `total` is the city: n, at least, at most and its parts, None where hidden. `has_outcomes` is False
+    where the release only tells numbers of calls at this level.
+    """
+
+    outcomes: tuple[str, ...]
+    parts: Counts2
+    n: NDArray[np.int64]
+    at_least: NDArray[np.int64]
+    at_most: NDArray[np.int64]
+    elsewhere: Mapping[str, int]
+    total: "Total"
+    has_outcomes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Counts of one area or of the city; None where hidden."""
+
+    n: int | None
+    at_least: int | None
+    at_most: int | None
+    parts: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """A release in memory. `source` tells `days` (any days), or `listed` (the periods of the release)."""
+
+    release: Release
+    allowed: Allowed
+    shapes: Mapping[str, Shapes]
+    outcomes: tuple[str, ...]
+    days: Mapping[tuple[str, str, str], Days]
+    call_days: Mapping[tuple[str, str], Days]
+    cells: Mapping[Any, Counts2]
+    calls: Mapping[Any, Counts2]
+    measures: pd.DataFrame
+    measure_rows: Mapping[Any, NDArray[np.int64]]
+    ranks: pd.DataFrame
+    rank_rows: Mapping[Any, NDArray[np.int64]]
+    bounds: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def release_id(self) -> str:
+        return self.release.release_id
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """release.json."""
+        return self.release.told
+
+    def has(self, table: str) -> bool:
+        """Whether the release holds a table."""
+        return table in self.release.tables
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A small table of the release, or an empty frame where it has none."""
+        return self.release.table(name) if self.has(name) else pd.DataFrame()
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The columns of a table of the release, none where it has no such table."""
+        import pyarrow.parquet as pq
+
+        return tuple(pq.read_schema(self.release.path(name)).names) if self.has(name) else ()
+
+    def name_of(self, level: str, geoid: str) -> str:
+        """The name of an area, or its id."""
+        shapes = self.shapes.get(level)
+        return shapes.names[shapes.index[geoid]] if shapes is not None and geoid in shapes.index else geoid
+
+
+def load(release: Release) -> Data:
+    """A release as arrays; takes a second or two, answers then take milliseconds."""
+    levels = tuple(str(name) for name in release.told["levels"])
+    drawn = tuple(name for name in levels if f"areas_{name}" in release.tables)
+    shapes = {name: shapes_of(_without_geometry(release, f"areas_{name}"), name) for name in drawn}
+    rows_of = {level: {**(dict(shapes[level].index) if level in shapes else {"city": 0})} for level in levels}
+    for index in rows_of.values():
+        index.update({name: len(index) + at for at, name in enumerate(REMAINDERS)})
+    n_areas = {level: len(index) for level, index in rows_of.items()}
+    periods = _periods(release.told)
+    cells = _placed(release, "cells", rows_of)
+    outcomes = CAUSES if "spatial" in set(cells["outcome"]) else PLAIN
+    days = _day_tables(release, cells, rows_of, n_areas, outcomes)
+    calls = _placed(release, "calls", rows_of)
+    long = cells[cells["grain"] != "day"].assign(period=lambda t: t["period"].astype(str))
+    measures, ranks = (_placed(release, name, rows_of) for name in ("measures", "ranks"))
+    return Data(
+        release=release,
+        allowed=_allowed(release, cells, shapes, periods, drawn, bool(days), outcomes),
+        shapes=MappingProxyType(shapes),
+        outcomes=outcomes,
+        days=days,
+        call_days=_call_days(calls, n_areas) if days else {},
+        cells=listed_of(
+            long, ["level", "need", "leg", "period", "variant"], n_areas=n_areas, outcomes=[*outcomes, "no_leg"]
+        ),
+        calls=_call_periods(calls, n_areas),
+        measures=measures,
+        measure_rows=_groups(measures, ["level", "need", "leg", "period", "variant"]),
+        ranks=ranks,
+        rank_rows=_groups(ranks, ["level", "need", "leg", "period", "variant"]),
+        bounds=_bounds(release, drawn),
+    )
+
+
+def counts(data: Data, view: View) -> Counts:
+    """What a view counts, by area and for the city."""
+    raw, outcomes, has_outcomes = _by_area(data, view, view.level)
+    n_drawn = len(data.shapes[view.level].geoids)
+    n, low, high = _bands(raw, outcomes)
+    elsewhere = {name: int(n[n_drawn + at]) for at, name in enumerate(REMAINDERS) if n[n_drawn + at] > 0}
+    return Counts(
+        outcomes=outcomes,
+        parts=raw[:n_drawn],
+        n=n[:n_drawn],
+        at_least=low[:n_drawn],
+        at_most=high[:n_drawn],
+        elsewhere=elsewhere,
+        total=city_total(data, view),
+        has_outcomes=has_outcomes,
+    )
+
+
+def city_total(data: Data, view: View) -> Total:
+    """The whole city on the view's leg, with what no area of the level holds."""
+    level = "city" if ("city", view.need, view.leg) in data.days or "city" in data.told["levels"] else view.level
+    raw, outcomes, _ = _by_area(data, view, level)
+    shown = raw[:1] if level == "city" else raw
+    if (shown == HIDDEN).any():
+        return total_of(np.where((shown == HIDDEN).any(axis=0), HIDDEN, shown.sum(axis=0)), outcomes)
+    return total_of(shown.sum(axis=0), outcomes)
+
+
+def total_of(row: NDArray[np.int64], outcomes: tuple[str, ...]) -> Total:
+    """One row of `parts` in words: hidden where one of what it is summed from is hidden."""
+    n, low, high = (int(one[0]) for one in _bands(row.reshape(1, -1), outcomes))
+    return Total(
+        n=None if n < 0 else n,
+        at_least=None if low < 0 else low,
+        at_most=None if high < 0 else high,
+        parts={name: None if value < 0 else int(value) for name, value in zip(outcomes, row)},
+    )
+
+
+def hours_of_week(data: Data, view: View) -> Counts2 | None:
+    """Counts (168 hours × outcomes) of a view's days in its area or the city; None where the release has no hours."""
+    if not data.allowed.has_hours:
+        return None
+    level, at = (view.level, data.shapes[view.level].index[view.area]) if view.area else ("city", None)
+    found = data.days.get((level, view.need, view.leg))
+    return None if found is None else sum_hours(found, view.start, view.end, at)
+
+
+def weeks(data: Data, view: View) -> tuple[list[date], Counts2] | None:
+    """Mondays and counts (weeks × outcomes) of a view's days, all hours, in its area or the city; None without days."""
+    level, at = (view.level, data.shapes[view.level].index[view.area]) if view.area else ("city", None)
+    found = data.days.get((level, view.need, view.leg))
+    return None if found is None else sum_weeks(found, view.start, view.end, at)
+
+
+def community(data: Data, view: View) -> dict[str, int] | None:
+    """Community calls of the call reason in the city by scope, all hours of the days; None where it is not told."""
+    found = data.call_days.get(("city", view.need))
+    if found is not None:
+        sums = sum_days(found, view.start, view.end, None).sum(axis=0)
+        return {name: int(value) for name, value in zip(SCOPES, sums)}
+    period = listed(view, data.allowed)
+    table = data.calls.get(("city", view.need, period.key)) if period is not None else None
+    if table is None or (table[0] == HIDDEN).any():
+        return None
+    return {name: int(value) for name, value in zip(SCOPES, table[0])}
+
+
+def measured(data: Data, view: View) -> pd.DataFrame | None:
+    """The rows of `measures` of a view in the order of its areas (NaN where absent); None where not precomputed."""
+    return _precomputed(data, view, data.measures, data.measure_rows)
+
+
+def ranked(data: Data, view: View) -> pd.DataFrame | None:
+    """The rows of `ranks` of a view in the order of its areas; None where not ranked for this selection."""
+    return _precomputed(data, view, data.ranks, data.rank_rows)
+
+
+def _precomputed(
+    data: Data, view: View, table: pd.DataFrame, rows: Mapping[Any, NDArray[np.int64]]
+) -> pd.DataFrame | None:
+    period = listed(view, data.allowed)
+    if period is None or not view.is_all_hours:
+        return None
+    found = rows.get((view.level, view.need, view.leg, period.key, view.variant))
+    if found is None:
+        return None
+    n = len(data.shapes[view.level].geoids)
+    return table.iloc[found].set_index("at").reindex(range(n))
+
+
+def is_not_recorded(data: Data, view: View) -> bool:
+    """Whether no service of the leg is on record for the call reason: nothing is known of its calls then."""
+    if "not_recorded" not in data.measures:
+        return False
+    found = data.measure_rows.get(("city", view.need, view.leg, data.allowed.whole.key, "default"))
+    return found is not None and bool(data.measures["not_recorded"].iloc[found].any())
+
+
+def hour_mask(view: View) -> NDArray[np.bool_] | None:
+    """Which of 7 days × 24 hours a view shows; None where all."""
+    if view.is_all_hours:
+        return None
+    mask = np.zeros((7, 24), np.bool_)
+    mask[np.ix_(view.days, view.hours)] = True
+    return mask
+
+
+def _by_area(data: Data, view: View, level: str) -> tuple[Counts2, tuple[str, ...], bool]:
+    """Counts by area and remainder, the names of the columns, and whether outcomes are told."""
+    period = listed(view, data.allowed)
+    if period is not None and view.is_all_hours:
+        found = data.cells.get((level, view.need, view.leg, period.key, view.variant))
+        if found is not None:
+            return found[:, : len(data.outcomes)], data.outcomes, True
+    table = data.days.get((level, view.need, view.leg))
+    if table is not None and view.variant == "default":
+        return sum_days(table, view.start, view.end, hour_mask(view)), data.outcomes, True
+    only = data.calls.get((level, view.need, period.key)) if period is not None else None
+    n_areas = len(data.shapes[level].geoids) if level in data.shapes else 1
+    if only is not None:
+        return only[:, :1], ("calls",), False
+    return np.zeros((n_areas + len(REMAINDERS), len(data.outcomes)), np.int64), data.outcomes, True
+
+
+def _bands(raw: Counts2, outcomes: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Calls, at least and at most of each row; HIDDEN where a part of it is."""
+
+    def added(names: set[str]) -> NDArray[np.int64]:
+        some = raw[:, [at for at, name in enumerate(outcomes) if name in names]]
+        return np.where((some == HIDDEN).any(axis=1), HIDDEN, some.sum(axis=1))
+
+    sure = {"spatial", "barrier", "temporal", "unmet"}
+    return added(set(outcomes)), added(sure), added(sure | {"uncertain"})
+
+
+def _without_geometry(release: Release, name: str) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    columns = [one for one in pq.read_schema(release.path(name)).names if one != "geometry"]
+    return release.table(name, columns)
+
+
+def _placed(release: Release, name: str, rows_of: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
+    """A table with `at`, the row of its area in the arrays of its level; rows of no level of the release dropped."""
+    if name not in release.tables:
+        return pd.DataFrame(
+            columns=[
+                "level",
+                "geoid",
+                "need",
+                "leg",
+                "grain",
+                "period",
+                "variant",
+                "outcome",
+                "n",
+                "state",
+                "at",
+                "origin",
+                "scope",
+            ]
+        )
+    table = release.table(name)
+    parts = [
+        rows.assign(at=rows["geoid"].map(rows_of[str(level)]))
+        for level, rows in table.groupby("level")
+        if level in rows_of
+    ]
+    out = pd.concat(parts, ignore_index=True) if parts else table.assign(at=pd.Series(dtype="float"))
+    out = out[out["at"].notna()].reset_index(drop=True)
+    return out.assign(at=out["at"].astype(np.int64))
+
+
+def _day_number(days: pd.Series) -> NDArray[np.int64]:
+    texts, codes = np.unique(days.to_numpy(dtype="U10"), return_inverse=True)
+    return np.array([date.fromisoformat(str(text)).toordinal() - EPOCH for text in texts], np.int64)[codes]
+
+
+def _day_tables(
+    release: Release,
+    cells: pd.DataFrame,
+    rows_of: Mapping[str, Mapping[str, int]],
+    n_areas: Mapping[str, int],
+    outcomes: tuple[str, ...],
+) -> dict[tuple[str, str, str], Days]:
+    if "day_hours" in release.tables:
+        rows = _placed(release, "day_hours", rows_of).rename(columns={"date": "period"})
+    else:
+        rows = cells[cells["grain"] == "day"].assign(hour=0)
+    if not len(rows):
+        return {}
+    code = {name: at for at, name in enumerate(outcomes)}
+    rows = rows[["level", "need", "leg", "hour", "at", "n"]].assign(
+        day=_day_number(rows["period"]), out=rows["outcome"].map(code).to_numpy()
+    )
+    return {
+        (str(key[0]), str(key[1]), str(key[2])): days_of(found, n_areas=n_areas[str(key[0])], n_outcomes=len(outcomes))
+        for key, found in rows.groupby(["level", "need", "leg"], sort=False)
+    }
+
+
+def _call_days(calls: pd.DataFrame, n_areas: Mapping[str, int]) -> dict[tuple[str, str], Days]:
+    rows = calls[(calls["grain"] == "day") & (calls["origin"] == "community") & calls["scope"].isin(SCOPES)]
+    code = {name: at for at, name in enumerate(SCOPES)}
+    rows = rows[["level", "need", "at", "n"]].assign(
+        day=_day_number(rows["period"]), out=rows["scope"].map(code).to_numpy(), hour=0
+    )
+    return {
+        (str(key[0]), str(key[1])): days_of(found, n_areas=n_areas[str(key[0])], n_outcomes=len(SCOPES))
+        for key, found in rows.groupby(["level", "need"], sort=False)
+    }
+
+
+def _call_periods(calls: pd.DataFrame, n_areas: Mapping[str, int]) -> dict[Any, Counts2]:
+    """Community calls (areas × scopes) by level, call reason and listed period."""
+    rows = calls[(calls["grain"] != "day") & (calls["origin"] == "community")]
+    rows = rows.assign(outcome=rows["scope"])
+    return listed_of(rows, ["level", "need", "period"], n_areas=n_areas, outcomes=SCOPES)
+
+
+def _groups(table: pd.DataFrame, keys: list[str]) -> dict[Any, NDArray[np.int64]]:
+    if not len(table):
+        return {}
+    found: dict[Any, Any] = table.groupby(keys, sort=False).indices
+    return found
+
+
+def _periods(told: Mapping[str, Any]) -> tuple[Period, ...]:
+    """The periods that a release lists, with their days; those that it names without days are worked out from it."""
+    first = next(one for one in told["periods"] if one["grain"] == "whole")
+    start, end = date.fromisoformat(first["start"]), date.fromisoformat(first["end"])
+    out = []
+    for one in told["periods"]:
+        span = (start, end)
+        if "start" in one:
+            span = (date.fromisoformat(one["start"]), date.fromisoformat(one["end"]))
+        elif one["grain"] == "last_12_months":
+            span = (max(end - timedelta(days=365), start), end)
+        elif one["grain"] == "year":
+            year = int(one["period"])
+            span = (max(date(year, 1, 1), start), min(date(year + 1, 1, 1), end))
+        out.append(
+            Period(key=str(one.get("period", one["grain"])), grain=str(one["grain"]), start=span[0], end=span[1])
+        )
+    return tuple(out)
+
+
+def _allowed(
+    release: Release,
+    cells: pd.DataFrame,
+    shapes: Mapping[str, Shapes],
+    periods: tuple[Period, ...],
+    drawn: tuple[str, ...],
+    has_days: bool,
+    outcomes: tuple[str, ...],
+) -> Allowed:
+    known = list(vocabulary())
+    rollups = [need.rollup for need in vocabulary().values()]
+    order = {name: at for at, name in enumerate([*dict.fromkeys([*known, *rollups])])}
+    needs = tuple(sorted(map(str, release.told["needs"]), key=lambda name: (order.get(name, 99), name)))
+    pairs = set(zip(cells["need"], cells["leg"]))
+    legs = {need: tuple(leg for leg in LEGS if (need, leg) in pairs) or LEGS[:1] for need in needs}
+    with_outcomes = set(cells["level"])
+    base = release.policy.base_level
+    finest = drawn.index(base) if base in drawn else 0
+    is_public = release.policy.is_suppressed
+    colours = ("unmet", "share", "both", *(() if is_public else ("rate", "change")), "calls")
+    return Allowed(
+        needs=needs,
+        legs=legs,
+        levels=drawn,
+        base=next((level for level in drawn[finest:] if level in with_outcomes), drawn[finest]),
+        coarse=frozenset(level for level in drawn if shapes[level].role in DISTRICT_ROLES),
+        periods=periods,
+        has_days=has_days,
+        has_hours="day_hours" in release.tables,
+        variants=tuple(one for one in VARIANTS if one in set(cells["variant"])) or ("default",),
+        colours=colours,
+        areas={level: dict(shapes[level].index) for level in drawn},
+    )
+
+
+def _bounds(release: Release, drawn: tuple[str, ...]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """((south, west), (north, east)) of the areas in degrees."""
+    import shapely
+
+    table = release.table(f"areas_{drawn[-1]}", ["geometry"])
+    west, south, east, north = shapely.total_bounds(shapely.from_wkb(table["geometry"].to_numpy()))
+    return (float(south), float(west)), (float(north), float(east))

@@ -1,0 +1,28 @@
+"""Texts of the left rail."""
+
+TEXT = {
+    "control.filters": "Filters",
+    "control.need": "Call reason",
+    "control.leg": "What is looked for",
+    "control.level": "Areas",
+    "control.period": "Period",
+    "control.own_days": "My own days…",
+    "control.dates": "First and last day",
+    "control.days": "Days of the week",
+    "control.hours": "Hours of the day",
+    "control.hour_from": "From",
+    "control.hour_to": "Up to",
+    "control.colour": "Colour of the map",
+    "control.variant": "Counting",
+    "control.layers": "Also on the map",
+    "control.fine": "Show homelessness below district level",
+    "by_level": "by {level}",
+    "colour.unmet": "Calls without a listed service",
+    "colour.share": "Share without a listed service",
+    "colour.rate": "Per 1,000 residents and year",
+    "colour.both": "Calls × access",
+    "colour.change": "Change from the period before",
+    "colour.calls": "Calls in scope",
+    "layer.recurring": "Recurring-call areas",
+    "layer.services": "Services",
+}
