@@ -56,7 +56,9 @@ def numbers_of(release: Release) -> Numbers:
     wide = shown.set_index([*KEY, "outcome"])["n"].unstack("outcome")
     for name in wide.columns:  # an outcome of a leg that the release lists nowhere has no calls
         of_leg = shown.loc[shown["outcome"] == name, ["need", "leg"]].itertuples(index=False, name=None)
-        listed = wide.index.droplevel(["level", "geoid"]).isin(set(of_leg))
+        known = set(of_leg)
+        pairs = wide.index.to_frame()[["need", "leg"]].itertuples(index=False, name=None)
+        listed = np.isin(np.arange(len(wide)), [at for at, pair in enumerate(pairs) if pair in known])
         wide[name] = wide[name].where(wide[name].notna() | listed, 0)
     return Numbers(measures=measures, cells=wide, period=period, is_suppressed=release.policy.is_suppressed)
 

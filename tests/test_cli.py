@@ -18,6 +18,7 @@ from pipelines.printable import printable, printable_json
 from pipelines.quality import _kinds
 from pipelines.stages import stages
 from tests.make_docs import DOCS, commands, pages
+from tests.map_store import make_release
 from tests.runs import copied, environment, rewrite_rows
 
 HEAVY = ("duckdb", "pandas", "numpy", "geopandas", "sklearn", "folium", "scipy", "shapely", "pyarrow", "pyproj", "rich")
@@ -201,6 +202,46 @@ def test_show_refuses_another_table(unmet, stores):
     code, _, err = unmet("show", "calls", "sample", "--store", stores)
     assert code == 2
     assert all(name in err for name in SHOWN)
+
+
+def test_map_is_drawn_from_the_newest_release_and_logged(unmet, tmp_path):
+    root = tmp_path / "releases"
+    for name, year in (("old", 2025), ("new", 2026)):
+        told = json.loads(
+            (make_release(root / "sample" / "internal" / name).folder / "release.json").read_text("utf-8")
+        )
+        told |= {"release_id": name, "made_at": f"{year}-01-01T00:00:00+00:00"}
+        (folder / "release.json").write_text(json.dumps(told), "utf-8")
+    (root / "sample" / "internal" / ".half.tmp").mkdir()
+    where = ["--releases", root, "--audit", tmp_path / "audit.jsonl", "--out", tmp_path / "map.html"]
+    code, out, err = unmet("map", "sample", *where)
+    assert (code, err) == (0, "")
+    assert "policy internal, release new" in out
+    assert "release new" in (tmp_path / "map.html").read_text("utf-8")
+    (line,) = (tmp_path / "audit.jsonl").read_text("utf-8").splitlines()
+    assert {name: json.loads(line)[name] for name in ("action", "release", "role", "purpose")} == {
+        "action": "download", "release": "new", "role": "analyst", "purpose": "planning",
+    }  # fmt: skip
+    code, _, err = unmet("map", "sample", *where, "--release", root / "sample" / "internal" / "old", "-q")
+    assert (code, err) == (0, "")
+    assert "release old" in (tmp_path / "map.html").read_text("utf-8")
+
+
+def test_map_says_what_to_run_and_what_a_policy_does_not_allow(unmet, tmp_path):
+    root, out = tmp_path / "releases", tmp_path / "map.html"
+    where = ["--releases", root, "--audit", tmp_path / "audit.jsonl", "--out", out]
+    code, _, err = unmet("map", "sample", *where)
+    assert code == 1
+    assert "run `unmet release sample --policy internal` first" in err
+    folder = make_release(root / "sample" / "internal" / "one").folder
+    code, _, err = unmet("map", "sample", *where, "--purpose", "grant")
+    assert code == 1
+    assert "names no purpose [grant]" in err
+    assert '"action":"refuse"' in (tmp_path / "audit.jsonl").read_text("utf-8")
+    code, _, err = unmet("map", "fargo_nd", *where, "--release", folder)
+    assert code == 1
+    assert "expected one of fargo_nd, got one of [sample]" in err
+    assert not out.exists()
 
 
 # --- what is printed -------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ def _top(body: list[ast.stmt]) -> Iterator[ast.AST]:
 
 def ways_out(name: str, known: Mapping[str, str]) -> list[str]:
     """Every barred module that a module reaches, with the way there, the door not followed into its functions."""
-    found, seen, queue = [], {name}, [(name, (name,))]
+    found, seen = [], {name}
+    queue: list[tuple[str, tuple[str, ...]]] = [(name, (name,))]
     while queue:
         here, way = queue.pop(0)
         for one in sorted(imports(here, known[here], known, inside=here != DOOR)):
