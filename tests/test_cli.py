@@ -207,9 +207,8 @@ def test_show_refuses_another_table(unmet, stores):
 def test_map_is_drawn_from_the_newest_release_and_logged(unmet, tmp_path):
     root = tmp_path / "releases"
     for name, year in (("old", 2025), ("new", 2026)):
-        told = json.loads(
-            (make_release(root / "sample" / "internal" / name).folder / "release.json").read_text("utf-8")
-        )
+        folder = make_release(root / "sample" / "internal" / name).folder
+        told = json.loads((folder / "release.json").read_text("utf-8"))
         told |= {"release_id": name, "made_at": f"{year}-01-01T00:00:00+00:00"}
         (folder / "release.json").write_text(json.dumps(told), "utf-8")
     (root / "sample" / "internal" / ".half.tmp").mkdir()
