@@ -63,7 +63,7 @@ def _why_not_thing(policy: Policy, role: str, purpose: str, view: str, field: st
     if purpose == "grant" and policy.audience not in ("partner", "public"):
         return "what leaves for a grant is built from a public or partner release"
     if view == "places" or (field and not FIELDS[field].may_leave):
-        return "places are for the screen only; they are never exported"
+        return f"{field or view} is for the screen only; it is never exported"
     return ""
 
 

@@ -250,6 +250,8 @@ def _unsuppressed(city: City, opened: Store, policy: Policy) -> Made:
         "needs": sorted(set(tables["cells"]["need"])),
         "legs": sorted(set(tables["cells"]["leg"])),
         "design": {"rung": "nothing is hidden"},
+        "thresholds": show.thresholds(city),
+        "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in city.windows],
         "banners": [show.INTERNAL],
     }
     return Made(tables=tables, told=told, entry=None)

@@ -103,7 +103,9 @@ def breaks_table(city: City) -> pd.DataFrame:
 
 
 def hotspots_table(city: City, opened: Store, policy: Policy) -> pd.DataFrame:
-    """Recurring-call areas: outlines with class, need, status and peak block; counts where the policy lists them.
+    """Recurring-call areas: outlines with class, need, status and peak block; counts where an internal policy lists them.
+
+    Counts hold sensitive calls, which other audiences are told by tract and year at most.
 
     Snapped outlines are whole squares of a coarse grid, and only of areas which hold enough addresses and calls that
     are not sensitive, and enough residents; numbered anew, so that no id says where its centre was.
@@ -114,7 +116,7 @@ def hotspots_table(city: City, opened: Store, policy: Policy) -> pd.DataFrame:
     if field is not None and field.transform == "snap":
         return _snapped(city, opened, policy, found)
     columns = ["hotspot_id", "product", "need", "status", "is_recurring", "reason", "peak_start"]
-    if policy.field("hotspot_counts") is not None:
+    if policy.field("hotspot_counts") is not None and policy.audience == "internal":
         columns += ["n_calls", "n_places", "n_weeks", "relative_risk", "p_value", "persistence_share", "peak_share"]
         columns += ["n_peak", "respond_at_least", "respond_at_most", "place_at_least", "place_at_most"]
     barred = policy.never_points if policy.audience != "internal" else ()

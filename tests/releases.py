@@ -1,5 +1,6 @@
 """Policies and releases for tests: a short ladder, so that a release is built in seconds."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pandas as pd
 from pipelines.city import City
 from pipelines.policy import Policy, load_policy
 from pipelines.resources import data_path
+from pipelines.store import Store
 
 SHORT = """ladder = [
   { level = "neighbourhood", period = "year", detail = "unmet", needs = "rollup" },
@@ -29,6 +31,27 @@ def short_policy(folder: Path, city: City, *, slug: str = "public", **changes: s
     path = folder / f"{slug}.toml"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return load_policy(path, city=city)
+
+
+def san_francisco_policy(folder: Path, city: City, *, base: str) -> Policy:
+    """The public policy of a city whose levels do not nest: `base` (tract or district) and the city, whole ladder."""
+    text = data_path("policies", "public.toml").read_text("utf-8")
+    start, end = text.index("levels = ["), text.index("# Small numbers.")
+    levels = f'levels = [\n  {{ name = "{base}", within = "city", base = true }},\n  {{ name = "city" }},\n]\n\n'
+    text = text[:start] + levels + text[end:]
+    rungs = [line for line in text.splitlines() if '{ level = "neighbourhood", period' in line]
+    for line in rungs:
+        text = text.replace(line + "\n", "")
+    text = text.replace('{ level = "tract", period', f'{{ level = "{base}", period')
+    floor = "district" if base == "district" else "city"
+    path = folder / f"public-{base}.toml"
+    path.write_text(text.replace('homelessness = "neighbourhood"', f'homelessness = "{floor}"'), "utf-8")
+    return load_policy(path, city=city)
+
+
+def without_ledger(store: Store, target: Path) -> Store:
+    """A copy of a store from which nothing was released yet."""
+    return Store(Path(shutil.copytree(store.folder, target, ignore=shutil.ignore_patterns("ledger"))))
 
 
 def bytes_of(folder: Path) -> bytes:
