@@ -57,6 +57,12 @@ class Release:
             )
         return self.folder / str(self.told["tables"][name]["file"])
 
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Names of the columns of a table. Raises ReleaseError as `path`."""
+        import pyarrow.parquet as pq
+
+        return tuple(pq.read_schema(self.path(name)).names)
+
     def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A table as a frame. Raises ReleaseError as `path`."""
         return pd.read_parquet(self.path(name), columns=columns)

@@ -326,9 +326,19 @@ def _told(city: City, opened: Store, policy: Policy, release_id: str) -> dict[st
         "expires": policy.expires.isoformat() if policy.expires else "never",
         "retention_days": policy.retention_days,
         "waivers": waivers(policy, city=city),
+        "standard": {"share": city.standard.share, "source": city.standard.source or "no local standard"},
+        "not_recorded": _not_recorded(opened),
         "caveats": [*said, *city.caveats],
         "notes": [show.NOT_ADDED, show.DISCLAIMER],
     }
+
+
+def _not_recorded(opened: Store) -> list[dict[str, str]]:
+    """Needs and legs for which the directory lists no service in the whole city."""
+    gaps = opened.read("gaps", ["level", "period", "variant", "need", "leg", "not_recorded"])
+    none = gaps[(gaps["level"] == "city") & (gaps["period"] == "whole") & (gaps["variant"] == "default")]
+    rows = none.loc[none["not_recorded"], ["need", "leg"]].itertuples(index=False, name=None)
+    return [{"need": need, "leg": leg} for need, leg in rows]
 
 
 def _log(audit_path: Path, who: str, city: City, policy: Policy, told: Mapping[str, Any]) -> None:

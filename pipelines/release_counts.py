@@ -6,6 +6,7 @@ One row is a cell of the finest cross-classification; every number a release may
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
 
 import pandas as pd
 
@@ -149,7 +150,7 @@ def with_levels(base: pd.DataFrame) -> pd.DataFrame:
         whole=whole_label(quarters) if quarters else "",
         hours="all",
         all="all",
-        outcomes=base[list(LEGS)].agg("|".join, axis=1),
+        outcomes=reduce(lambda left, leg: left + "|" + base[leg], LEGS[1:], base[LEGS[0]]),
         rollup=base["need"].map({name: need.rollup for name, need in all_needs().items()}),
     )
     for leg in LEGS:

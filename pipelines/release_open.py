@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from pipelines.city import City
 from pipelines.engine import connect, each, frame, quoted, scan
-from pipelines.map_data import DECIMALS
 from pipelines.policy import Policy
 from pipelines.release_counts import BLOCKS
 from pipelines.shapes import area_frame
 from pipelines.store import Store
 
 TOLERANCE_M = 15.0
+DECIMALS = 5
 FIELDS_OF_SERVICE = [
     "service_id", "name", "organization", "kind", "need", "match", "leg", "access", "takes_t0", "takes_t1", "takes_t2",
     "eligibility_state", "is_emergency_department", "hours", "capacity_state", "has_duty_log", "zone_state",
@@ -103,7 +103,7 @@ def breaks_table(city: City) -> pd.DataFrame:
 
 
 def hotspots_table(city: City, opened: Store, policy: Policy) -> pd.DataFrame:
-    """Recurring-call areas: outlines with class, need, status and peak block; counts where an internal policy lists them.
+    """Recurring-call areas: outlines with class, need, status and peak block; counts where an internal one lists them.
 
     Counts hold sensitive calls, which other audiences are told by tract and year at most.
 

@@ -17,6 +17,14 @@ OUTCOMES = ("available", "uncertain", "spatial", "barrier", "temporal")
 RATES = ["unmet_per_1k_low", "unmet_per_1k_high", "rate_reason"]
 FLAGS = ["p_over_standard", "p_over_standard_most", "flag", "not_recorded"]
 RANKS = ["rank_low", "rank_high", "p_top_decile", "rank_km2_low", "rank_km2_high"]
+BEHIND = [
+    "n_police_or_ems",
+    "n_no_one_found",
+    "n_institution",
+    "n_places",
+    "n_without_busiest",
+    "at_least_without_busiest",
+]
 DAY_HOUR = ["level", "geoid", "need", "leg", "date", "hour", "outcome", "n"]
 
 
@@ -36,7 +44,7 @@ def staff_tables(opened: Store, policy: Policy) -> dict[str, pd.DataFrame]:
         "calls": _calls(opened, levels, finest),
         "cells": pd.concat([_long(gaps, key), _days(opened, levels, finest)], ignore_index=True)[CELL],
         "hours": _hours(opened, levels, finest),
-        "measures": gaps[[*MEASURE, *more]].reset_index(drop=True),
+        "measures": gaps[[*MEASURE, *more, *BEHIND]].reset_index(drop=True),
         "ranks": gaps.loc[gaps["rank_low"].notna(), [*key, *RANKS]].reset_index(drop=True),
         **_named_tables(opened, policy, levels, finest),
     }
@@ -57,7 +65,7 @@ def _named_tables(opened: Store, policy: Policy, levels: list[str], finest: str)
     if policy.field("verification"):
         out["verification"] = _verification(opened)
     if policy.field("data_intake"):
-        out |= {"denominators": opened.read("counts"), "type_changes": opened.read("type_changes")}
+        out |= {"denominators": opened.read("counts"), "type_changes": _type_changes(opened, policy)}
     if policy.field("service_reach"):
         out |= supply_tables(opened, levels, finest=finest)
     if policy.field("hotspot_counts"):
@@ -70,6 +78,13 @@ def _day_hours(opened: Store, levels: list[str], finest: str) -> pd.DataFrame:
     columns = """c.need, u.leg, strftime(c.local_date, '%Y-%m-%d') AS date, (c.hour_of_week % 24)::INTEGER AS hour,
                  u.outcome"""
     return _by_level(opened, levels, columns, legs=True, where=finest)[DAY_HOUR]
+
+
+def _type_changes(opened: Store, policy: Policy) -> pd.DataFrame:
+    """Changes between call types that are common: a rare type may hold what a call taker wrote into the field."""
+    table = opened.read("type_changes")
+    first, last = (table.groupby(name)["n_calls"].transform("sum") for name in ("call_type_initial", "call_type"))
+    return table[(first >= policy.threshold) & (last >= policy.threshold)].reset_index(drop=True)
 
 
 def _verification(opened: Store) -> pd.DataFrame:
