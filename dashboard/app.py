@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from flask_talisman import Talisman
 from werkzeug.exceptions import HTTPException
 
-from dashboard import guard, pages, palette, routes, shell
+from dashboard import controls, guard, pages, palette, routes, shell
 from dashboard.auth import Auth
 from dashboard.source import Shelf, Source
 from dashboard.view import BadView, parse
@@ -66,6 +66,7 @@ def create_app(
     def log(view: str, what: Any, n_rows: int) -> None:
         guard.log_view(audit, view, dict(what), n_rows)
 
+    controls.register(app)
     for page in there:
         page.register(app, guard.pinned, log)
     routes.register(app, shelf, prefix)

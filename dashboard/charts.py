@@ -21,6 +21,8 @@ def band(low: int | None, high: int | None) -> str:
     """Both ends of a band, or one number where they are the same."""
     if low == high:
         return count(low)
+    if low is None or high is None:
+        return say("from_n" if high is None else "up_to_n", n=count(high if low is None else low))
     return say("range_short", low=count(low), high=count(high))
 
 
@@ -106,6 +108,6 @@ def _gradient(colours: Sequence[str]) -> str:
     stops, start = [], 0
     for at in range(1, len(colours) + 1):
         if at == len(colours) or colours[at] != colours[start]:
-            stops.append(f"{colours[start]} {start / len(colours):.4%} {at / len(colours):.4%}")
+            stops.append(f"{colours[start]} {start / len(colours) * 100:.4g}% {at / len(colours) * 100:.4g}%")
             start = at
     return f"linear-gradient(90deg,{','.join(stops)})"

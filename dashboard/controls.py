@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import html
+from dash import ClientsideFunction, Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from dashboard.guard import Arg, flag, text, texts
 from dashboard.shell import Context
-from dashboard.view import ALL_DAYS, LAYERS, Allowed, Parsed, View, from_words, listed
+from dashboard.view import ALL_DAYS, LAYERS, STAYING, Allowed, Parsed, View, from_words, listed
 from dashboard.words import say, say_or
 
 OWN_DAYS = "own"
@@ -92,9 +92,14 @@ def rail(context: Context, *, with_map: bool = True) -> Component:
             )
         )
     children.append(html.P(say("calls_not_people"), className="soft small"))
-    return html.Details(
-        [html.Summary(say("control.filters")), html.Div(children, className="rail-body")], className="rail", open=True
-    )
+    body = html.Div(children, className="rail-body")
+    return html.Details([html.Summary(say("control.filters")), body], id="rail", className="rail", open=True)
+
+
+def register(app: Dash) -> None:
+    """Closes the rail on narrow screens, and lets a chosen area go with its level; once for the whole app."""
+    app.clientside_callback(ClientsideFunction("unmet", "rail"), Output("rail", "open"), Input("rail", "id"))
+    app.clientside_callback(ClientsideFunction("unmet", "level"), Output("rail", "className"), Input("level", "value"))
 
 
 def args() -> list[Arg]:
@@ -154,7 +159,7 @@ def level_options(allowed: Allowed) -> list[dict[str, str]]:
 
 def asks_fine(view: View, allowed: Allowed) -> bool:
     """Whether the view is of homelessness below district level, which shows only when asked for."""
-    return view.need in ("homelessness", "social") and view.level not in allowed.coarse and bool(allowed.coarse)
+    return view.need in STAYING and view.level not in allowed.coarse and bool(allowed.coarse)
 
 
 def is_off(view: View, allowed: Allowed) -> bool:

@@ -7,10 +7,10 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard.shell import Context
-from dashboard.view import View
+from dashboard.view import STAYING, View
 from dashboard.words import say
 
-PANES: Final = {"areas": 400, "recurring": 430, "services": 450}
+PANES: Final = {"recurring": 430, "services": 450}
 
 
 def component(context: Context, *, identity: str = "map") -> Component:
@@ -25,7 +25,7 @@ def component(context: Context, *, identity: str = "map") -> Component:
         onEachFeature={"variable": "unmet_map.each"},
     )
     layers = [
-        dl.Pane(shapes, name=f"{identity}-p-areas", style={"zIndex": PANES["areas"]}),
+        shapes,
         dl.Pane(
             dl.GeoJSON(
                 id=f"{identity}-recurring",
@@ -73,8 +73,12 @@ def areas_url(prefix: str, release_id: str, level: str) -> str:
 
 
 def layer_url(prefix: str, release_id: str, layer: str, view: View) -> str:
-    """The address of recurring-call areas or services for a view, or of an empty layer where it is off."""
-    if layer not in view.layers:
+    """The address of recurring-call areas or services for a view, or of an empty layer where it is off.
+
+    Recurring-call areas of homelessness, which point at where people stay, show only when asked for.
+    """
+    is_shy = layer == "recurring" and view.need in STAYING and not view.fine
+    if layer not in view.layers or is_shy:
         return f"{prefix}r/{release_id}/layer/none.json"
     leg = f"-{view.leg}" if layer == "services" else ""
     return f"{prefix}r/{release_id}/layer/{layer}-{view.need}{leg}.json"

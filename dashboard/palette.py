@@ -3,6 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
+# The one colour of controls, from pale to deep, as the component library wants it.
+PETROL: Final[tuple[str, ...]] = (
+    "#e6f4f5",
+    "#cfe8ea",
+    "#a5d5d8",
+    "#7cc3c8",
+    "#6cc5cb",
+    "#3d9aa1",
+    "#1d7f87",
+    "#0b6b73",
+    "#085960",
+    "#04464c",
+)
 # Five classes from none to most. Light: pale sand to dark rust; dark: deep brown to bright sand.
 CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "light": ("#ece8df", "#f9cf9c", "#ef9a4d", "#c85a1e", "#6f2410"),

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from dashboard import auth, guard
 from dashboard.auth import User
 from dashboard.data import Data
+from dashboard.palette import PETROL
 from dashboard.view import BadView, Parsed, View, parse, to_query
 from dashboard.words import say
 
@@ -52,8 +53,9 @@ def frame() -> Component:
             html.Div(html.P(say("loading"), className="loading", role="status"), id="shell-page"),
         ],
         theme={
-            "primaryColor": "teal",
-            "primaryShade": {"light": 8, "dark": 5},
+            "primaryColor": "petrol",
+            "colors": {"petrol": list(PETROL)},
+            "primaryShade": {"light": 7, "dark": 4},
             "fontFamily": "var(--font)",
             "defaultRadius": "sm",
             "cursorType": "pointer",

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dashboard import data as reader
 from dashboard.data import Data
+from dashboard.load import load
 from geo.errors import UnmetError
 from pipelines.release import Release, ReleaseError, open_release
 from pipelines.release_words import RELEASE_FILE
@@ -50,7 +50,7 @@ class Shelf:
         """Loads the first release. Raises ReleaseError where there is none."""
         self._source = source
         self._every_s = every_s
-        self._data = reader.load(source())
+        self._data = load(source())
         self._before: Data | None = None
         self._looked = time.monotonic()
         self._busy = threading.Lock()
@@ -74,7 +74,7 @@ class Shelf:
         try:
             found = self._source()
             if found.release_id != self._data.release_id:
-                loaded = reader.load(found)
+                loaded = load(found)
                 self._before, self._data = self._data, loaded
             self.fault = ""
         except (UnmetError, OSError) as error:

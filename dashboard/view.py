@@ -16,6 +16,7 @@ VARIANTS: Final = ("default", "with_ed", "no_institutions")
 COLOURS: Final = ("unmet", "share", "rate", "both", "change", "calls")
 LAYERS: Final = ("recurring", "services")
 LEVELS: Final = ("block_group", "tract", "beat", "neighbourhood", "grid", "city")
+STAYING: Final = ("homelessness", "social")  # call reasons whose fine maps point at where people stay
 KEYS: Final = (
     "need",
     "leg",

@@ -10,10 +10,10 @@
   };
   space.unmetFlag = (row) => !row.fw ? "" : (row.f === 1 || row.f === 2) && row.p !== 255 ? row.fw + " · " + row.p + " %" : row.fw;
   space.unmetRank = (row) => !row.rl ? "–" : row.rl === row.rh ? String(row.rl) : row.rl + "–" + row.rh;
-  space.unmetTheme = (theme) => theme.themeQuartz.withParams({
+  space.unmetTheme = (theme) => theme.withParams({
     backgroundColor: "var(--card)", foregroundColor: "var(--ink)", borderColor: "var(--rule)", headerBackgroundColor: "var(--card)",
     headerTextColor: "var(--soft)", oddRowBackgroundColor: "var(--card)", rowHoverColor: "var(--field)", selectedRowBackgroundColor: "var(--chosen)",
-    accentColor: "var(--accent)", fontFamily: "inherit", fontSize: 13, headerFontSize: 12, headerFontWeight: 600, wrapperBorder: false,
-    wrapperBorderRadius: 0, columnBorder: false, headerColumnBorder: false, headerColumnResizeHandleColor: "transparent", cellHorizontalPadding: 10, spacing: 6,
+    accentColor: "var(--accent)", fontFamily: "var(--font)", headerFontFamily: "var(--font)", fontSize: 13, headerFontSize: 12, headerFontWeight: 600, wrapperBorder: false,
+    wrapperBorderRadius: 0, columnBorder: false, headerColumnBorder: false, headerColumnResizeHandleColor: "transparent", cellHorizontalPadding: 8, spacing: 6,
   });
 })();

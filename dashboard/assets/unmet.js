@@ -6,8 +6,16 @@
 
   // ---- addresses -------------------------------------------------------------------------------
   const here = () => window.location.pathname + window.location.search;
-  const open = (address) => window.dash_clientside.set_props("nav", { data: address });
-  window.addEventListener("popstate", () => { state.picked = ""; open(here()); });
+  /* Opens an address: the chosen area first, then the page; the link is not written until the page has its own. */
+  function open(address) {
+    state.fresh = true;
+    state.level = null;
+    const area = new URL(address, window.location.origin).searchParams.get("area") || "";
+    window.dash_clientside.set_props("query", { data: null });
+    window.dash_clientside.set_props("picked", { data: area });
+    window.dash_clientside.set_props("nav", { data: address });
+  }
+  window.addEventListener("popstate", () => open(here()));
 
   function withQuery(path, query) { return query ? path + "?" + query : path; }
 
@@ -15,7 +23,8 @@
     if (query === undefined || query === null) { return window.dash_clientside.no_update; }
     const full = picked ? (query ? query + "&" : "") + "area=" + encodeURIComponent(picked).replace(/%20/g, "+") : query;
     const next = withQuery(window.location.pathname, full);
-    if (next !== here()) { window.history.pushState(null, "", next); }
+    if (next !== here()) { window.history[state.fresh ? "replaceState" : "pushState"](null, "", next); }
+    state.fresh = false;
     document.querySelectorAll("a[data-nav]").forEach((link) => { link.setAttribute("href", withQuery(link.dataset.nav, full)); });
     return window.dash_clientside.no_update;
   }
@@ -25,8 +34,6 @@
     if (link && !(event.ctrlKey || event.metaKey || event.shiftKey || event.button)) {
       event.preventDefault();
       window.history.pushState(null, "", link.getAttribute("href"));
-      state.picked = "";
-      window.dash_clientside.set_props("query", { data: null });
       open(here());
       window.scrollTo(0, 0);
       return;
@@ -143,12 +150,32 @@
     return box;
   }
 
+  /* The whole city in sight once the shapes are there; afterwards the map stays where it is put. */
+  let fitting = 0;
+  function fit(map) {
+    if (!map || map.unmetFitted) { return; }
+    clearTimeout(fitting);
+    fitting = setTimeout(() => {
+      map.unmetFitted = true;
+      map.invalidateSize(false);
+      const box = state.layers.filter((one) => one._map === map).reduce((all, one) => all.extend(one.getBounds()), window.L.latLngBounds([]));
+      if (box.isValid()) { map.fitBounds(box, { padding: [14, 14], animate: false }); }
+    }, 0);
+  }
+
+  /* Areas on one canvas; the layers above as SVG, so that their empty parts let the pointer through. */
+  if (window.L) {
+    window.L.Map.include({
+      _createRenderer: (options) => options && options.pane && options.pane !== "overlayPane" ? window.L.svg(options) : window.L.canvas(options),
+    });
+  }
+
   const rings = [];
   window.unmet_map = {
     style: (feature) => look(feature.properties.i, feature.properties.g),
     each: (feature, layer) => {
       state.layers.push(layer);
-      layer.on("add", () => { if (layer._renderer) { hatched(layer._renderer); paintLayer(layer); } });
+      layer.on("add", () => { if (layer._renderer) { hatched(layer._renderer); paintLayer(layer); } fit(layer._map); });
       layer.on("click", () => pick(feature.properties.g));
       layer.on("mouseover", () => layer.setStyle({ weight: 2.4, color: tint("pick") }));
       layer.on("mouseout", () => paintLayer(layer));
@@ -203,7 +230,15 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     unmet: {
-      start: () => { state.picked = ""; return here(); },
+      start: () => { setTimeout(() => open(here()), 0); return window.dash_clientside.no_update; },
+      /* An area belongs to one level: another level lets it go. */
+      level: (value) => {
+        if (state.level && state.level !== value && state.picked) { window.dash_clientside.set_props("picked", { data: "" }); }
+        state.level = value;
+        return window.dash_clientside.no_update;
+      },
+      /* Filters lie open beside the content, closed above it. */
+      rail: () => window.matchMedia("(min-width: 761px)").matches,
       same: (query) => query,
       write_link: writeLink,
       paint: async (counts, url) => {
@@ -218,16 +253,12 @@
         document.body.dataset.painted = String(Number(document.body.dataset.painted || 0) + 1);
         return c.off ? [] : rows(c, list);
       },
-      from_grid: (selected, found, first, picked) => {
+      from_grid: (selected, found, picked) => {
         const why = window.dash_clientside.callback_context.triggered.map((one) => one.prop_id);
         const no = window.dash_clientside.no_update;
-        if (why.includes("explore-find.value")) { return found || no; }
-        if (why.includes("explore-grid.selectedRows")) {
-          const chosen = selected && selected.length ? selected[0].g : "";
-          if (chosen === picked || (!chosen && !selected)) { return no; }
-          return chosen || no;
-        }
-        return first || "";
+        if (why.includes("explore-find.value") && found) { return found; }
+        const chosen = why.includes("explore-grid.selectedRows") && selected && selected.length ? selected[0].g : "";
+        return chosen && chosen !== picked ? chosen : no;
       },
       choose: (picked) => { choose(picked); return window.dash_clientside.no_update; },
       options: async (url) => (await areas(url)).map((one) => ({ value: one.g, label: one.name })),

@@ -1,6 +1,7 @@
 """Explore: where and when calls had no listed service, for one call reason and one leg at a time."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import dash_ag_grid as dag
@@ -69,8 +70,7 @@ def layout(context: Context) -> Component:
     )
     stores = [
         dcc.Store(id="explore-counts", data=filled["explore-counts"]),
-        dcc.Store(id="explore-link", data=to_query(context.view, context.data.allowed)),
-        dcc.Store(id="explore-first", data=context.view.area),
+        dcc.Store(id="explore-link", data=to_query(replace(context.view, area=""), context.data.allowed)),
     ]
     return html.Div([controls.rail(context), content, *stores], className="with-rail")
 
@@ -142,7 +142,6 @@ def register(app: Dash, data: Callable[[], Data], log: Log) -> None:
         Output("picked", "data"),
         Input("explore-grid", "selectedRows"),
         Input("explore-find", "value"),
-        Input("explore-first", "data"),
         State("picked", "data"),
     )
     app.clientside_callback(
@@ -196,11 +195,12 @@ def _table(context: Context, filled: Mapping[str, Any]) -> Component:
         columnDefs=filled["explore-grid"],
         rowData=[],
         getRowId="params.data.g",
-        columnSize="responsiveSizeToFit",
+        columnSize=None,
         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
         dashGridOptions={
             "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
-            "theme": {"function": "unmetTheme(theme)"},
+            "theme": {"function": "unmetTheme(themeQuartz)"},
+            "localeText": {"noRowsToShow": say("table.empty")},
             "headerHeight": 34,
             "rowHeight": 32,
             "animateRows": False,

@@ -230,7 +230,7 @@ def _kpi_when(it: Made) -> Component:
     if it.hours is None or it.hours.sum() == 0:
         return _kpi(say("kpi.when"), say("none"), say("kpi.when_none"))
     blocks = it.hours.reshape(7, 3, 8)
-    weekday, weekend = blocks[:5].sum(axis=0), blocks[5:].sum(axis=0)
+    weekday, weekend = blocks[:5].sum(axis=(0, 2)), blocks[5:].sum(axis=(0, 2))
     both = np.concatenate([weekday, weekend])
     top = int(both.argmax())
     name = say(
@@ -274,12 +274,29 @@ def legs(it: Made) -> list[Component]:
 def when(it: Made) -> list[Component]:
     """The hours of the week of the calls without a listed service."""
     if it.hours is None:
-        return [html.H2(say("when.title")), html.P(say("kpi.when_none"), className="soft small")]
+        return _when_blocks(it)
     return [
         html.H2(say("when.title")),
         charts.hour_strip(it.hours, label=say("when.label")),
         html.P(say("when.note"), className="soft small"),
     ]
+
+
+def _when_blocks(it: Made) -> list[Component]:
+    """The same from the parts of the week that a suppressed release tells, for the city and all days."""
+    view, table = it.context.view, it.context.data.table("hours")
+    rows = table[(table["need"] == view.need) & (table["leg"] == view.leg)] if len(table) else table
+    if not len(rows):
+        return [html.H2(say("when.title")), html.P(say("kpi.when_none"), className="soft small")]
+    lines = []
+    for block, found in rows.groupby("block", sort=False):
+        known = {str(name): (int(n) if state == "shown" else None)
+                 for name, n, state in zip(found["outcome"], found["n"], found["state"])}  # fmt: skip
+        total = {name: known.get(name) for name in it.here.outcomes}
+        text = [html.Span(str(block), className="block"), html.B(count(total.get("unmet")))]
+        lines.append(html.Li([*text, charts.split_bar(total, label=f"{block}: {count(total.get('unmet'))}")]))
+    return [html.H2(say("when.title")), html.Ul(lines, className="blocks"),
+            html.P(say("when.blocks"), className="soft small")]  # fmt: skip
 
 
 def legend(it: Made) -> list[Component]:
@@ -337,18 +354,18 @@ def columns(it: Made) -> list[dict[str, Any]]:
     number: dict[str, Any] = {
         "type": "rightAligned",
         "valueFormatter": {"function": "unmetCount(params.value)"},
-        "minWidth": 70,
-        "maxWidth": 100,
+        "width": 60,
+        "suppressSizeToFit": True,
         "sortingOrder": ["desc", "asc"],
     }
     out: list[dict[str, Any]] = [
-        {"field": "name", "headerName": say("table.area"), "minWidth": 120, "flex": 1, "tooltipField": "name"},
+        {"field": "name", "headerName": say("table.area"), "minWidth": 118, "flex": 1},
         {"field": "n", "headerName": say("table.calls"), **number},
     ]
     if it.here.has_outcomes:
         out += [
-            {"field": "lo", "headerName": say("table.low"), "sort": "desc", **number},
-            {"field": "hi", "headerName": say("table.high"), **number},
+            {"field": "lo", "headerName": say("table.low"), "sort": "desc", **number, "width": 84},
+            {"field": "hi", "headerName": say("table.high"), **number, "width": 72},
             {
                 "field": "sh",
                 "headerName": say("table.share"),
@@ -361,8 +378,8 @@ def columns(it: Made) -> list[dict[str, Any]]:
             {
                 "field": "f",
                 "headerName": say("table.flag"),
-                "minWidth": 120,
-                "maxWidth": 160,
+                "width": 104,
+                "suppressSizeToFit": True,
                 "valueFormatter": {"function": "unmetFlag(params.data)"},
                 "cellClassRules": {"flagged": "params.data.f == 1", "possibly": "params.data.f == 2"},
             }
@@ -372,8 +389,8 @@ def columns(it: Made) -> list[dict[str, Any]]:
             {
                 "field": "rl",
                 "headerName": say("table.rank"),
-                "minWidth": 80,
-                "maxWidth": 110,
+                "width": 58,
+                "suppressSizeToFit": True,
                 "type": "rightAligned",
                 "valueFormatter": {"function": "unmetRank(params.data)"},
             }
