@@ -17,7 +17,7 @@ from pipelines import audit, clock, release_ledger, show
 from pipelines.city import City
 from pipelines.code import code_hash
 from pipelines.policy import Policy, gates, policy_hash, release_tables, waivers
-from pipelines.release_counts import Span, as_of, base_counts, busy_places, chain, closed_quarters, with_levels
+from pipelines.release_counts import Span, as_of, base_counts, busy_places, closed_quarters, with_levels
 from pipelines.release_design import Given, choose
 from pipelines.release_ledger import Block
 from pipelines.release_open import areas_table, as_geojson, breaks_table, hotspots_table, quality_table, services_table
@@ -35,7 +35,6 @@ LATE = (
 WAIT = (
     "{quarters} will be added together with later ones: no design shows {share:.0%} of their calls in every table yet."
 )
-_NOTHING = pd.DataFrame({"n": pd.Series(dtype="int64")})
 TOO_LITTLE = "No design shows {share:.0%} of the calls in every table; this one shows most."
 
 
@@ -73,7 +72,7 @@ def build(
     (beside / RELEASE_FILE).write_text(json.dumps(told, indent=1, sort_keys=True, default=str), "utf-8")
     release_ledger.sync(beside)
     if made.entry is not None:
-        release_ledger.write(opened, policy, made.entry)
+        release_ledger.write(opened, made.entry)
     if audit_path is not None:
         _log(audit_path, who, city, policy, told)
     os.rename(beside, target)
@@ -120,19 +119,24 @@ def _protected(
             f"policy {policy.slug}: expected a quarter that ended {policy.delay_days} days ago, got none; wait, or "
             "load more months"
         )
-    blocks = release_ledger.read(opened, policy)
-    release_ledger.check_levels(blocks, chain(policy))
-    out = {quarter for block in blocks for quarter in block.quarters}
-    known = tuple(span for span in quarters if span.quarter in out)
+    ledger = release_ledger.read(opened)
+    release_ledger.check_terms(ledger, policy)
+    closed = {span.quarter for span in quarters}
+    blocks = [block for block in ledger if closed.issuperset(block.quarters)]
+    told_before = {quarter for block in blocks for quarter in block.quarters}
+    out = {quarter for block in ledger for quarter in block.quarters}
+    known = tuple(span for span in quarters if span.quarter in told_before)
     fresh = tuple(span for span in quarters if span.quarter not in out)
     banners = []
-    if changed := release_ledger.late(base_counts(city, opened, policy, known) if known else _NOTHING, blocks):
+    if known and (changed := release_ledger.late(base_counts(city, opened, policy, known), blocks)):
         banners.append(LATE.format(n=changed))
-    entry = _new_block(city, opened, policy, fresh, blocks, release_id, step=step) if fresh else None
-    if entry is not None and blocks and not entry.meets:
+    entry = _new_block(city, opened, policy, fresh, ledger, release_id, step=step) if fresh else None
+    if entry is not None and ledger and not entry.meets:
         banners.append(WAIT.format(quarters=", ".join(entry.quarters), share=policy.min_shown_share))
         entry = None
     told_blocks = [*blocks, *([entry] if entry else [])]
+    if not told_blocks:
+        raise UnmetError(f"policy {policy.slug}: expected quarters that may go out by now, got none; wait for more")
     if any(not block.meets for block in told_blocks):
         banners.append(TOO_LITTLE.format(share=policy.min_shown_share))
     tables = protected_tables(told_blocks)
@@ -154,7 +158,7 @@ def _new_block(
     opened: Store,
     policy: Policy,
     fresh: tuple[Span, ...],
-    blocks: Sequence[Block],
+    ledger: Sequence[Block],
     release_id: str,
     *,
     step: Step,
@@ -171,7 +175,7 @@ def _new_block(
         policy=policy,
     )
     choice = choose(given, step=step)
-    if choice is None and not blocks:
+    if choice is None and not ledger:
         raise UnmetError(
             f"policy {policy.slug}: no design of its ladder passes the audit; add a coarser one. Tried: "
             + "; ".join(given_up(given))
@@ -180,8 +184,8 @@ def _new_block(
         return None
     return Block(
         release_id=release_id,
-        number=max((block.number for block in blocks), default=0) + 1,
-        levels=chain(policy),
+        number=max((block.number for block in ledger), default=0) + 1,
+        terms=release_ledger.terms_of(policy),
         spans=fresh,
         rung=choice.rung,
         shown={name: round(share, 4) for name, share in choice.shown.items()},

@@ -1,8 +1,9 @@
-"""What releases to an audience have shown, kept in the store: full counts and states, never in a release.
+"""What public and partner releases have shown, kept in the store: full counts and states, never in a release.
 
-The ledger of an audience is a list of *blocks*: sets of quarters that were protected together and went out at once. A
-later release tells every block as it went out and adds one of the quarters that are new. Blocks share no call, and
-totals over several are sums of shown cells, so what one block hides no other can give away.
+The ledger is a list of *blocks*: sets of quarters that were protected together and went out at once. A later release
+tells every block as it went out and adds one of the quarters that are new. Blocks share no call, and totals over
+several are sums of shown cells, so what one block hides no other can give away. There is one ledger for all that is
+suppressed: a partner reads the public release too, and two designs for the same calls could be subtracted.
 """
 
 import json
@@ -17,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from geo.errors import StoreError, UnmetError
-from pipelines.policy import Policy
-from pipelines.release_counts import Span
+from pipelines.policy import Policy, barred_needs
+from pipelines.release_counts import Span, chain
 from pipelines.release_protect import Rung
 from pipelines.store import Store
 
@@ -31,7 +32,7 @@ class Block:
 
     release_id: str
     number: int
-    levels: tuple[str, ...]
+    terms: dict[str, Any]
     spans: tuple[Span, ...]
     rung: Rung
     shown: dict[str, float]
@@ -45,18 +46,28 @@ class Block:
         return tuple(span.quarter for span in self.spans)
 
 
-def folder_of(opened: Store, policy: Policy) -> Path:
-    """Where the blocks of one audience are kept."""
-    return opened.folder / "ledger" / policy.audience
+def folder_of(opened: Store) -> Path:
+    """Where the blocks of a store are kept."""
+    return opened.folder / "ledger" / "public"
 
 
-def read(opened: Store, policy: Policy) -> list[Block]:
-    """All blocks of the policy's audience, oldest first.
+def terms_of(policy: Policy) -> dict[str, Any]:
+    """What all releases outside must have alike: the levels, the threshold, and the needs barred from each level."""
+    levels = chain(policy)
+    return {
+        "levels": list(levels),
+        "threshold": policy.threshold,
+        "barred": {level: sorted(barred_needs(policy, level)) for level in levels},
+    }
+
+
+def read(opened: Store) -> list[Block]:
+    """All blocks of a store, oldest first.
 
     Raises:
         StoreError: one cannot be read; nothing may be published without it.
     """
-    folder = folder_of(opened, policy)
+    folder = folder_of(opened)
     if not folder.is_dir():
         return []
     return sorted((_block(path) for path in folder.iterdir() if not path.name.startswith(".")), key=lambda b: b.number)
@@ -68,7 +79,7 @@ def _block(path: Path) -> Block:
         return Block(
             release_id=str(told["release_id"]),
             number=int(told["number"]),
-            levels=tuple(told["levels"]),
+            terms=dict(told["terms"]),
             spans=tuple(_span(one) for one in told["spans"]),
             rung=Rung(**told["rung"]),
             shown={str(name): float(share) for name, share in told["shown"].items()},
@@ -93,14 +104,16 @@ def _span(told: dict[str, Any]) -> Span:
     )
 
 
-def check_levels(blocks: Sequence[Block], levels: Sequence[str]) -> None:
-    """Raises UnmetError unless the blocks were counted by the same levels as a new one would be."""
+def check_terms(blocks: Sequence[Block], policy: Policy) -> None:
+    """Raises UnmetError unless the blocks went out under the same terms as a new one would."""
+    terms = terms_of(policy)
     for block in blocks:
-        if block.levels != tuple(levels):
-            raise UnmetError(
-                f"release {block.release_id} counted by [{', '.join(block.levels)}], this one would by "
-                f"[{', '.join(levels)}]; keep the levels of an audience that has releases"
-            )
+        for name, value in terms.items():
+            if block.terms.get(name) != value:
+                raise UnmetError(
+                    f"policy {policy.slug}: expected {name} {block.terms.get(name)}, as in release {block.release_id}, "
+                    f"got [{value}]; all public and partner releases of a store keep one set of {name}"
+                )
 
 
 def late(fresh: pd.DataFrame, blocks: Sequence[Block]) -> int:
@@ -116,9 +129,9 @@ def late(fresh: pd.DataFrame, blocks: Sequence[Block]) -> int:
     return int(now.sub(was, fill_value=0).abs().sum())
 
 
-def write(opened: Store, policy: Policy, block: Block) -> Path:
+def write(opened: Store, block: Block) -> Path:
     """The block's folder, written beside and renamed."""
-    target = folder_of(opened, policy) / f"{block.number:04d}-{block.release_id}"
+    target = folder_of(opened) / f"{block.number:04d}-{block.release_id}"
     beside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -128,7 +141,7 @@ def write(opened: Store, policy: Policy, block: Block) -> Path:
         "schema": SCHEMA,
         "release_id": block.release_id,
         "number": block.number,
-        "levels": list(block.levels),
+        "terms": block.terms,
         "spans": [asdict(span) for span in block.spans],
         "rung": asdict(block.rung),
         "shown": block.shown,

@@ -70,7 +70,7 @@ def test_a_total_over_blocks_is_told_where_each_is_shown(releases, store, policy
             assert row.n == own["n"].sum()
         else:
             assert not own["state"].eq("shown").all()
-    counted = pd.concat([block.base for block in release_ledger.read(store, policy)])
+    counted = pd.concat([block.base for block in release_ledger.read(store)])
     assert whole.loc[whole["level"] == "city", "n"].sum() == counted["n"].sum()
 
 
@@ -82,21 +82,37 @@ def test_a_block_that_shows_too_little_waits(sample_city, sample_store, tmp_path
     later = open_release(build_release(sample_city, store, policy, tmp_path / "out"))
     assert len(first.told["blocks"]) == len(later.told["blocks"]) == 1
     assert any("2024Q3" in line and "later" in line for line in later.told["banners"])
-    assert len(release_ledger.read(store, policy)) == 1
+    assert len(release_ledger.read(store)) == 1
     assert later.table("calls").equals(first.table("calls"))
 
 
 def test_late_calls_are_told_and_not_counted(sample_city, store, policy, releases):
-    blocks = release_ledger.read(store, policy)
+    blocks = release_ledger.read(store)
     base = blocks[0].base
     assert release_ledger.late(pd.concat([block.base for block in blocks]), blocks) == 0
     more = base.assign(n=base["n"].where(base.index != 0, base["n"] + 3))
     assert release_ledger.late(more, blocks[:1]) == 3
 
 
-def test_another_base_level_is_refused(sample_city, store, policy, releases):
-    with pytest.raises(UnmetError, match="keep the levels"):
-        release_ledger.check_levels(release_ledger.read(store, policy), ("beat", "city"))
+def test_other_terms_are_refused(sample_city, store, policy, releases):
+    with pytest.raises(UnmetError, match="one set of threshold"):
+        release_ledger.check_terms(release_ledger.read(store), replace(policy, threshold=16))
+
+
+def test_a_partner_is_told_what_the_public_is(sample_city, store, releases, tmp_path):
+    policy = short_policy(tmp_path, sample_city, slug="partner")
+    partner = open_release(build_release(sample_city, store, policy, tmp_path / "out"))
+    public = releases[-1]
+    for name in ("calls", "cells", "hours"):
+        assert partner.table(name).equals(public.table(name))
+    assert len(release_ledger.read(store)) == 2
+
+
+def test_quarters_that_are_out_for_a_partner_wait_for_the_public(sample_city, store, policy, releases, tmp_path):
+    early = replace(sample_city, as_of=date(2024, 6, 1))
+    release = open_release(build_release(early, store, policy, tmp_path / "out"))
+    assert [one["quarters"][-1] for one in release.told["blocks"]] == ["2023Q4"]
+    assert not release.table("calls")["period"].str.contains("2024").any()
 
 
 def test_a_sum_stops_where_one_block_lacks_the_table():
