@@ -1,119 +1,281 @@
 """What a visitor can work out from the files of public releases alone; written without the code that protects them.
 
-A variable is a number that exists: a cell of a release, named by need, area, period, leg, outcome and block. What is
-shown is known; sums over areas, periods, outcomes and blocks tie the variables. Areas nest as on any map.
+A variable is a number that exists: calls of a need, in an area, in a set of quarters, of a leg and outcome, in a block
+of hours. What any release shows is known; sums over areas, quarters, outcomes and blocks tie the variables.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
-CELL = ["level", "geoid", "grain", "period", "leg", "outcome", "block"]
-STEPS = {"quarter": "year", "year": "whole"}
+KEY = ["need", "level", "geoid", "quarters", "leg", "outcome", "block"]
+CAUSES = ("spatial", "barrier", "temporal")
+LEGS = ("respond", "place", "contact")
+SMALL = 10
+
+Cell = tuple[str, str, str, frozenset[str], str, str, str]  # as KEY
+Tie = tuple[tuple[int, ...], int]  # parts, total
+Range = tuple[tuple[int, ...], float, float]  # cells whose sum lies between
 
 
-def cells_of(folder: Path) -> pd.DataFrame:
-    """Every number that a release names, shown or not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """All that releases tell: V variables, their numbers (nan = not shown), least values, sums and ranges of sums.
+
+    ``named`` (V,) true for cells that a release names; ``blocks`` the sets of quarters that went out together.
+    """
+
+    cells: tuple[Cell, ...]
+    n: NDArray[np.float64]
+    low: NDArray[np.float64]
+    named: NDArray[np.bool_]
+    ties: tuple[Tie, ...]
+    ranges: tuple[Range, ...]
+    blocks: tuple[frozenset[str], ...]
+    levels: tuple[str, ...]
+    inside: Mapping[str, Mapping[str, str]]
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        return self.named & np.isnan(self.n)
+
+
+def known(folders: Sequence[Path]) -> Known:
+    """What releases of one audience tell together, told by their files; raises AssertionError where they disagree."""
+    told = [json.loads((folder / "release.json").read_text("utf-8")) for folder in folders]
+    table = pd.concat([_cells(folder, one) for folder, one in zip(folders, told, strict=True)], ignore_index=True)
+    shown = table.dropna(subset="n").groupby(KEY)["n"]
+    assert (shown.min() == shown.max()).all(), "releases show two numbers of one cell"
+    table = table.assign(low=table["state"].eq("hidden").astype(float))
+    merged = table.groupby(KEY, sort=False)[["n", "low"]].max()
+    blocks = tuple(dict.fromkeys(frozenset(block["quarters"]) for one in told for block in one["blocks"]))
+    cells: list[Cell] = list(merged.index)
+    at = {cell: number for number, cell in enumerate(cells)}
+    ties = _period_ties(cells, at)
+    levels, inside = _geography(folders[-1], told[-1])
+    by_area: dict[Cell, list[int]] = {}
+    for cell, number in list(at.items()):
+        for total in _larger(cell, at, levels, inside):
+            by_area.setdefault((*total, _step(cell, total)), []).append(number)  # type: ignore[arg-type]
+    ties += [(tuple(parts), at[total[:-1]]) for total, parts in by_area.items()]  # type: ignore[index]
+    extra = len(cells) - len(merged)
+    return Known(
+        cells=tuple(cells),
+        n=np.append(merged["n"].to_numpy(float), np.full(extra, np.nan)),
+        low=np.append(merged["low"].to_numpy(float), np.zeros(extra)),
+        named=np.arange(len(cells)) < len(merged),
+        ties=tuple(ties),
+        ranges=tuple(_share_ranges(table, told[-1], at)),
+        blocks=blocks,
+        levels=levels,
+        inside=inside,
+    )
+
+
+def _cells(folder: Path, told: Mapping[str, Any]) -> pd.DataFrame:
+    """Every number that one release names, shown or not; `quarters` is the set of published quarters it is of."""
     calls = pd.read_parquet(folder / "calls.parquet").assign(leg="", outcome="", block="")
     cells = pd.read_parquet(folder / "cells.parquet").assign(block="")
-    hours = pd.read_parquet(folder / "hours.parquet").assign(grain="whole")
+    hours = pd.read_parquet(folder / "hours.parquet").assign(grain="hours")
     hours["outcome"] = hours["outcome"].where(hours["leg"] != "", "")
-    columns = ["need", *CELL, "n", "state"]
-    return pd.concat([part[columns] for part in (calls, cells, hours)], ignore_index=True)
+    parts = [part for part in (calls, cells, hours) if len(part)]
+    table = pd.concat(
+        [part[["need", "level", "geoid", "grain", "period", "leg", "outcome", "block", "n", "state"]] for part in parts]
+    )
+    spans = {one["period"]: _quarters(one, told["blocks"]) for one in told["periods"]}
+    rolled = {q: block["needs"] == "rollup" for block in told["blocks"] for q in block["quarters"]}
+    quarters = table["period"].map(spans)
+    is_rolled = [any(rolled[q] for q in own) for own in quarters]
+    need = [f"rollup {need}" if roll else need for need, roll in zip(table["need"], is_rolled, strict=True)]
+    return table.assign(quarters=quarters, need=need, n=table["n"].astype("Float64").astype(float))
 
 
-def sums(cells: pd.DataFrame, parents: Mapping[str, tuple[str, Mapping[str, str]]]) -> list[tuple[list[int], int]]:
-    """(parts, total) of rows of one need: every sum that ties its cells. `parents` maps a level to the next and how."""
-    at = {tuple(row): number for number, row in enumerate(cells[CELL].itertuples(index=False, name=None))}
-    groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-    for key, number in at.items():
-        for step, total in _totals(dict(zip(CELL, key, strict=True)), parents):
-            groups.setdefault((step, tuple(total[name] for name in CELL)), []).append(number)
-    return [(parts, at[total]) for (_, total), parts in groups.items() if total in at]
+def _quarters(period: Mapping[str, str], blocks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The published quarters inside the dates of a period."""
+    every = {quarter for block in blocks for quarter in block["quarters"]}
+    first, last = (_quarter_of(period[end]) for end in ("start", "end"))
+    return frozenset(quarter for quarter in every if first <= quarter < last)
 
 
-def _totals(
-    one: dict[str, str], parents: Mapping[str, tuple[str, Mapping[str, str]]]
-) -> list[tuple[str, dict[str, str]]]:
-    out = []
-    if one["outcome"]:
-        out.append((f"outcome {one['leg']}", one | {"leg": "", "outcome": ""}))
-    if one["block"]:
-        out.append(("block", one | {"block": ""}))
-    if one["grain"] in STEPS:
-        for whole in _periods(one):
-            out.append((f"period {one['grain']}", one | whole))
-    if one["level"] in parents:
-        level, inside = parents[one["level"]]
-        out.append((f"area {one['level']}", one | {"level": level, "geoid": inside[one["geoid"]]}))
-    return out
+def _quarter_of(day: str) -> str:
+    return f"{day[:4]}Q{(int(day[5:7]) + 2) // 3}"
 
 
-def _periods(one: dict[str, str]) -> list[dict[str, str]]:
-    """The names that a year or a whole may have: `2024`, `2024Q1-2024Q3`, of which only those that exist count."""
-    return [{"grain": STEPS[one["grain"]], "period": label} for label in LABELS.get((one["grain"], one["period"]), [])]
+def _geography(folder: Path, told: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
+    """(levels from fine to coarse, level → area → the area of the next level it lies in), from the outlines told."""
+    levels = tuple(told["levels"])
+    inside: dict[str, dict[str, str]] = {}
+    for fine, coarse in pairwise(levels):
+        areas = pd.read_parquet(folder / f"areas_{fine}.parquet", columns=["geoid", "geometry"])
+        if coarse == "city":
+            inside[fine] = dict.fromkeys(areas["geoid"], "city") | {"_elsewhere": "city"}
+            continue
+        over = pd.read_parquet(folder / f"areas_{coarse}.parquet", columns=["geoid", "geometry"])
+        points = shapely.point_on_surface(shapely.from_wkb(areas["geometry"].to_numpy()))
+        tree = shapely.STRtree(shapely.from_wkb(over["geometry"].to_numpy()))
+        child, parent = tree.query(points, predicate="within")
+        ids = areas["geoid"].to_numpy()[child], over["geoid"].to_numpy()[parent]
+        inside[fine] = dict(zip(*ids, strict=True)) | {"_elsewhere": "_elsewhere"}
+    return levels, inside
 
 
-LABELS: dict[tuple[str, str], list[str]] = {}
+def _period_ties(cells: list[Cell], at: dict[Cell, int]) -> list[Tie]:
+    """Ties between periods; adds to `cells` the pieces of which all periods of a need and leg are made.
+
+    A piece is a largest set of quarters that every period holds or lacks as a whole; pieces that no release names are
+    variables. So every exact cover of a period by others and every difference of two follows from these ties.
+    """
+    sets: dict[tuple[str, str], set[frozenset[str]]] = {}
+    for need, _, _, quarters, leg, _, _ in cells:
+        sets.setdefault((need, leg), set()).add(quarters)
+    pieces = {key: _pieces(own) for key, own in sets.items()}
+    ties: list[Tie] = []
+    for number, (need, level, geoid, quarters, leg, outcome, block) in enumerate(list(cells)):
+        parts = [piece for piece in pieces[need, leg] if piece <= quarters]
+        if parts == [quarters]:
+            continue
+        numbers = []
+        for piece in parts:
+            key = (need, level, geoid, piece, leg, outcome, block)
+            if key not in at:
+                at[key] = len(cells)
+                cells.append(key)
+            numbers.append(at[key])
+        ties.append((tuple(numbers), number))
+    return ties
 
 
-def learn_periods(told: Sequence[Mapping[str, str]]) -> None:
-    """Reads from release.json which periods are parts of which."""
-    LABELS.clear()
-    for one in told:
-        for other in told:
-            nested = one["start"] >= other["start"] and one["end"] <= other["end"]
-            if STEPS.get(one["grain"]) == other["grain"] and nested:
-                LABELS.setdefault((one["grain"], one["period"]), []).append(other["period"])
+def _pieces(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    own = sorted(sets, key=sorted)
+    held: dict[tuple[bool, ...], set[str]] = {}
+    for quarter in sorted(frozenset().union(*own)):
+        held.setdefault(tuple(quarter in one for one in own), set()).add(quarter)
+    return [frozenset(piece) for piece in held.values()]
 
 
-def subtracted(cells: pd.DataFrame, ties: Sequence[tuple[list[int], int]]) -> dict[int, int]:
-    """Cells found by taking what is shown from what is shown, over and over."""
-    known = {int(at): int(n) for at, n in cells["n"].dropna().items()}
+def _larger(
+    cell: Cell, at: Mapping[Cell, int], levels: Sequence[str], inside: Mapping[str, Mapping[str, str]]
+) -> Iterator[Cell]:
+    """The totals that a cell is a direct part of: of its outcomes, of its blocks, of its area."""
+    need, level, geoid, quarters, leg, outcome, block = cell
+    if outcome in CAUSES:
+        yield from _if_told((need, level, geoid, quarters, leg, "unmet", block), at)
+    split = outcome == "unmet" and any((need, level, geoid, quarters, leg, cause, block) in at for cause in CAUSES)
+    if outcome and not split:
+        yield from _if_told((need, level, geoid, quarters, "", "", block), at)
+    if block:
+        yield from _if_told((need, level, geoid, quarters, leg, outcome, ""), at)
+    while level in inside:
+        level, geoid = levels[levels.index(level) + 1], inside[level][geoid]
+        total = (need, level, geoid, quarters, leg, outcome, block)
+        if total in at:
+            yield total
+            return
+
+
+def _if_told(total: Cell, at: Mapping[Cell, int]) -> Iterator[Cell]:
+    if total in at:
+        yield total
+
+
+def _step(cell: Cell, total: Cell) -> str:
+    """Which sum a part stands in: one for each leg, each finer level, and so on."""
+    changed = [name for name, own, other in zip(KEY, cell, total, strict=True) if own != other]
+    return " ".join([*changed, cell[1] if "level" in changed else "", cell[4] if "leg" in changed else ""])
+
+
+def _share_ranges(table: pd.DataFrame, told: Mapping[str, Any], at: Mapping[Cell, int]) -> Iterator[Range]:
+    """Shares told of tables: shown ÷ all, so that all lies between two numbers."""
+    for block in told["blocks"]:
+        shares = block.get("shown") or {}
+        step = 0.5 * 10.0 ** -max((len(str(share).partition(".")[2]) for share in shares.values()), default=4)
+        for name, share in shares.items():
+            cells = _finest(table, block, name, told["levels"])
+            seen = float(cells["n"].sum())
+            if seen and share:
+                numbers = tuple(at[key] for key in cells[KEY].itertuples(index=False, name=None))
+                yield numbers, seen / (share + step), seen / (share - step)
+
+
+def _finest(table: pd.DataFrame, block: Mapping[str, Any], name: str, levels: Sequence[str]) -> pd.DataFrame:
+    """The cells of which a share is told: each need's own finest table of a block, calls without the leg left out."""
+    own = table[table["quarters"].map(lambda quarters: quarters <= frozenset(block["quarters"]))]
+    leg = name.split()[-1] if name.split()[-1] in LEGS else ""
+    if name.startswith("hours"):
+        own = own[own["block"] != ""]
+    else:
+        own = own[(own["block"] == "") & (own["grain"] == block["calls" if name == "calls" else "outcomes"][1])]
+    own = own[own["leg"].isin(LEGS) if name == "outcomes" else own["leg"] == leg]
+    own = own[own["outcome"] != "no_leg"].drop_duplicates(KEY)
+    rank = own["level"].map({level: number for number, level in enumerate(levels)})
+    own = own[rank == rank.groupby([own["need"], own["leg"]]).transform("min")]
+    group = ["need", "level", "geoid", "quarters", "leg", "block"]
+    has_causes = own["outcome"].isin(CAUSES).groupby([own[column] for column in group]).transform("any")
+    return own[~(has_causes & (own["outcome"] == "unmet"))]
+
+
+def subtracted(told: Known) -> dict[int, int]:
+    """Variables found by taking what is shown from what is shown, over and over."""
+    numbers = {int(cell): int(n) for cell, n in enumerate(told.n) if not np.isnan(n)}
+    of_cell: dict[int, list[int]] = {}
+    for tie, (parts, total) in enumerate(told.ties):
+        for cell in (*parts, total):
+            of_cell.setdefault(cell, []).append(tie)
     found: dict[int, int] = {}
-    grew = True
-    while grew:
-        grew = False
-        for parts, total in ties:
-            missing = [cell for cell in (*parts, total) if cell not in known]
-            if len(missing) == 1:
-                cell = missing[0]
-                seen = sum(known[part] for part in parts if part != cell)
-                known[cell] = found[cell] = seen if cell == total else known[total] - seen
-                grew = True
+    todo = list(range(len(told.ties)))
+    while todo:
+        parts, total = told.ties[todo.pop()]
+        missing = [cell for cell in (*parts, total) if cell not in numbers]
+        if len(missing) == 1:
+            cell = missing[0]
+            seen = sum(numbers[part] for part in parts if part != cell)
+            numbers[cell] = found[cell] = seen if cell == total else numbers[total] - seen
+            todo += of_cell[cell]
     return found
 
 
-def intervals(cells: pd.DataFrame, ties: Sequence[tuple[list[int], int]], wanted: Sequence[int]) -> NDArray[np.float64]:
-    """(wanted, 2) least and greatest value of cells by linear programme over everything that is known."""
-    size = len(cells)
-    rows = [
-        csr_array((np.array([*np.ones(len(p)), -1.0]), (np.zeros(len(p) + 1, int), [*p, t])), shape=(1, size))
-        for p, t in ties
-    ]
-    matrix = vstack(rows).tocsr()
-    low = np.where(cells["state"] == "hidden", 1.0, 0.0)
-    shown = cells["n"].notna().to_numpy()
-    value = cells["n"].fillna(0).to_numpy(float)
-    low, high = np.where(shown, value, low), np.where(shown, value, np.inf)
+def small_rests(told: Known) -> list[tuple[int, int]]:
+    """(larger, smaller) shown cells, one inside the other by area, period, outcome and block, 1 to 10 calls apart."""
+    shown = {cell: int(n) for cell, n in zip(told.cells, told.n, strict=True) if not np.isnan(n)}
+    at = {cell: number for number, cell in enumerate(told.cells)}
+    periods: dict[str, set[frozenset[str]]] = {}
+    for cell in shown:
+        periods.setdefault(cell[0], set()).add(cell[3])
     out = []
-    for cell in wanted:
-        target = np.zeros(size)
-        target[cell] = 1
-        ends = []
-        for sign in (1, -1):
-            done = linprog(
-                sign * target,
-                A_eq=matrix,
-                b_eq=np.zeros(len(ties)),
-                bounds=np.column_stack([low, high]),
-                method="highs",
-            )
-            ends.append(sign * done.fun if done.status == 0 else np.inf * -sign * -1)
-        out.append(ends)
-    return np.array(out, dtype=float).reshape(-1, 2)
+    for cell, n in shown.items():
+        for other in _around(cell, told, periods[cell[0]]):
+            if other in shown and 1 <= shown[other] - n <= SMALL:
+                out.append((at[other], at[cell]))
+    return out
+
+
+def _around(cell: Cell, told: Known, periods: Iterable[frozenset[str]]) -> Iterator[Cell]:
+    need, level, geoid, quarters, leg, outcome, block = cell
+    areas = [(level, geoid)]
+    while level in told.inside:
+        level, geoid = told.levels[told.levels.index(level) + 1], told.inside[level][geoid]
+        areas.append((level, geoid))
+    outcomes = dict.fromkeys([(leg, outcome), (leg, "unmet" if outcome in CAUSES else outcome), ("", "")])
+    for period in periods:
+        if quarters <= period:
+            for area in areas:
+                for group in outcomes:
+                    for hours in dict.fromkeys([block, ""]):
+                        yield (need, *area, period, *group, hours)
+
+
+def matrix(told: Known) -> csr_array:
+    """(ties, V): +1 on parts, −1 on their total."""
+    rows = np.repeat(np.arange(len(told.ties)), [len(parts) + 1 for parts, _ in told.ties])
+    columns = np.array([cell for parts, total in told.ties for cell in (*parts, total)], dtype=int)
+    signs = np.array([sign for parts, _ in told.ties for sign in (*[1.0] * len(parts), -1.0)])
+    return csr_array((signs, (rows, columns)), shape=(len(told.ties), len(told.cells)))

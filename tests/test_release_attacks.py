@@ -1,34 +1,39 @@
-"""SAFETY 3.4 against the files of public releases of the sample city: nothing hidden is found, nothing too narrow."""
+"""Three releases of the sample city, one after another: nothing hidden is found in any of them, nor in all together.
 
+The same attack finds numbers as soon as complements are left out, a withheld total is told, or a share gives it away.
+"""
+
+import json
+import shutil
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.release import build_release, open_release
-from pipelines.release_counts import base_counts, busy_places, closed_quarters, with_levels
-from pipelines.release_design import Given, choose
+from geo.gap import garwood_per_year
+from pipelines import release_ledger
+from pipelines.release import build_release
+from pipelines.release_design import Given
 from pipelines.release_tables import protected_tables
 from pipelines.store import Store
-from tests.release_attack import CELL, cells_of, intervals, learn_periods, subtracted, sums
-from tests.releases import short_policy
-from tests.runs import copied
+from tests.release_attack import known
+from tests.release_attack_lp import attack
+from tests.release_attack_truth import counted
+from tests.releases import short_policy, without_ledger
 
-FIRST = date(2024, 8, 1)  # a month after the second quarter: one quarter less than today's release
+DAYS = (date(2024, 2, 1), date(2024, 8, 1), None)  # blocks: 2023, the first half of 2024, its third quarter
+LEVELS = ("tract", "neighbourhood", "city")
+ORDER = ["need", "level", "geoid", "grain", "period", "leg", "block", "outcome"]
 
 
 @pytest.fixture(scope="module")
 def store(sample_store, tmp_path_factory) -> Store:
     """A store of this module's own, since releases leave what they showed in its ledger."""
-    folder = copied(sample_store.folder, tmp_path_factory.mktemp("attacked") / "sample")
-    for left in (folder / "ledger").glob("*/*/*"):
-        left.unlink()
-    for left in [*(folder / "ledger").glob("*/*"), *(folder / "ledger").glob("*")]:
-        left.rmdir()
-    return Store(folder)
+    return without_ledger(sample_store, tmp_path_factory.mktemp("attacked") / "sample")
 
 
 @pytest.fixture(scope="module")
@@ -37,151 +42,181 @@ def policy(sample_city, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one(sample_city, store, policy, tmp_path_factory):
-    """A first release."""
+def three(sample_city, store, policy, tmp_path_factory) -> list[Path]:
     root = tmp_path_factory.mktemp("out")
-    return open_release(build_release(replace(sample_city, as_of=FIRST), store, policy, root))
+    return [build_release(replace(sample_city, as_of=day), store, policy, root) for day in DAYS]
 
 
 @pytest.fixture(scope="module")
-def two(sample_city, store, policy, one, tmp_path_factory):
-    """An earlier release and the next one, a quarter later."""
-    return one, open_release(build_release(sample_city, store, policy, tmp_path_factory.mktemp("later")))
+def calls(store) -> pd.DataFrame:
+    return counted(store, LEVELS)
 
 
-@pytest.fixture(scope="module")
-def parents(store):
-    """Which area lies in which: any map says it."""
-    atoms = store.read("atoms")[["tract", "neighbourhood"]].dropna().drop_duplicates()
-    inside = dict(zip(atoms["tract"], atoms["neighbourhood"], strict=True)) | {"_elsewhere": "_elsewhere"}
-    top = dict.fromkeys(inside.values(), "city")
-    return {"tract": ("neighbourhood", inside), "neighbourhood": ("city", top)}
+@pytest.mark.parametrize("which", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]], ids=str)
+def test_nothing_hidden_is_found(three, calls, which):
+    found = attack([three[number] for number in which], calls, shares=False)
+    print(found)
+    assert found.is_nothing, found
+    assert found.hidden > 50
+    assert found.proved == found.attacked > 50
 
 
-def _truth(store, release, cells):
-    """(rows,) true numbers, from the ledger."""
-    full = pd.read_parquet(store.folder / "ledger" / "public" / release.release_id / "cells.parquet")
-    known = {}
-    for row in full.itertuples():
-        whole = row.outcome_level == "all"
-        leg = "" if whole else row.outcome_level.removesuffix("_unmet")
-        block = row.hour if row.hour_level == "block" else ""
-        known[
-            row.need, row.area_level, row.area, row.period_level, row.period, leg, "" if whole else row.outcome, block
-        ] = row.n
-    return np.array([known[key] for key in cells[["need", *CELL]].itertuples(index=False, name=None)])
+def test_the_releases_are_of_one_two_and_three_blocks(three):
+    told = known(three)
+    assert [len(block) for block in told.blocks] == [4, 2, 1]
+    spanning = [cell for cell, named in zip(told.cells, told.named, strict=True) if named and len(cell[3]) > 4]
+    assert len(spanning) > 100
+    assert len(told.ties) > 500
 
 
-def _too_narrow(spans, truth):
-    small = (truth >= 1) & (truth <= 10)
-    low, high = spans[:, 0] - 1e-6, spans[:, 1] + 1e-6
-    return np.where(small, (low > 1) | (high < 10), (truth > 10) & (high - low < 9))
+@pytest.mark.xfail(strict=True, reason="release.json tells shares of tables whose totals are hidden")
+def test_shares_told_of_tables_give_nothing_away(three, calls):
+    """share × total: a share of which the shown part is seen gives the total, and that a hidden cell."""
+    found = attack(three, calls)
+    assert found.is_nothing, found
 
 
-def _attacked(cells, truth, ties, *, at_most):
-    """Rows of hidden cells that subtraction finds, and of those whose interval is too narrow; zeros do not count."""
-    found = [cell for cell in subtracted(cells, ties) if truth[cell] > 0]
-    wanted = [cell for cell in np.flatnonzero(cells["n"].isna()) if truth[cell] > 0]
-    step = max(1, len(wanted) // at_most)
-    wanted = wanted[::step]
-    return found, np.array(wanted)[
-        _too_narrow(intervals(cells, ties, wanted), truth[wanted])
-    ].tolist() if wanted else []
+def test_without_complements_the_same_attack_finds_hidden_numbers(
+    sample_city, sample_store, policy, calls, tmp_path, monkeypatch
+):
+    bare = without_ledger(sample_store, tmp_path / "sample")
+    monkeypatch.setattr("pipelines.release_build.Given", partial(Given, complements=False))
+    city = replace(sample_city, as_of=DAYS[1])
+    found = attack([build_release(city, bare, policy, tmp_path / "out")], calls, shares=False)
+    print(found)
+    assert len(found.recovered) > 10
+    assert not found.is_nothing
 
 
-@pytest.mark.parametrize("at_most", [40, pytest.param(100_000, marks=pytest.mark.slow)])
-def test_nothing_hidden_is_found_in_one_release(one, store, parents, at_most):
-    release = one
-    learn_periods(release.told["periods"])
-    cells = cells_of(release.folder)
-    truth = _truth(store, release, cells)
-    tried = 0
-    for need in cells["need"].unique():
-        own = (cells["need"] == need).to_numpy()
-        mine = cells[own].reset_index(drop=True)
-        ties = sums(mine, parents)
-        tried += int(mine["n"].isna().sum())
-        assert len(ties) > 50
-        assert _attacked(mine, truth[own], ties, at_most=at_most) == ([], []), need
-    assert tried > 50
+def test_a_withheld_total_over_blocks_that_is_told_is_found(three, store, calls, tmp_path):
+    """Each total of which just one block hides its part gives that part away."""
+    truth = {row[:-1]: int(row[-1]) for row in _ledger_cells(store).itertuples(index=False, name=None)}
+    cells = pd.read_parquet(three[2] / "cells.parquet")
+    key = ["level", "geoid", "need", "leg", "outcome"]
+    whole = cells[(cells["grain"] == "whole") & (cells["leg"] == "respond")]
+    blocks = whole[whole["period"].isin(["2023Q1-2023Q4", "2024Q1-2024Q2", "2024Q3"])]
+    closed = blocks.assign(closed=blocks["state"] != "shown").groupby(key)["closed"].sum()
+    withheld = whole[whole["period"].eq("2023Q1-2024Q3") & whole["state"].eq("withheld")]
+    one = withheld[closed.reindex(pd.MultiIndex.from_frame(withheld[key])).eq(1).to_numpy()]
+    n = [truth[row] for row in one[key].itertuples(index=False, name=None)]
+    told = cells.copy()
+    told.loc[one.index, "n"] = pd.array(n, dtype="Int64")
+    told.loc[one.index, "state"] = "shown"
+    folder = _copied(three[2], tmp_path / "told")
+    told.to_parquet(folder / "cells.parquet")
+    found = attack([folder], calls, shares=False)
+    assert len(one)
+    assert len(found.recovered) >= len(one)
+
+
+def _ledger_cells(store) -> pd.DataFrame:
+    """Counts over all blocks of every cell of outcomes: level, geoid, need, leg, outcome, n."""
+    full = pd.concat([block.cells for block in release_ledger.read(store)])
+    full = full[(full["period_level"] == "whole") & (full["hour_level"] == "hours") & (full["outcome_level"] != "all")]
+    full = full.assign(leg=full["outcome_level"].str.removesuffix("_unmet"))
+    return full.groupby(["area_level", "area", "need", "leg", "outcome"])["n"].sum().reset_index()
+
+
+def test_a_share_of_a_hidden_total_is_found(three, calls, tmp_path):
+    """A city with one hidden outcome: calls of the leg = shown ÷ share, and the hidden one is what is left."""
+    folder = _copied(three[0], tmp_path / "told")
+    told = json.loads((folder / "release.json").read_text("utf-8"))
+    cells = pd.read_parquet(folder / "cells.parquet")
+    leg = cells[(cells["leg"] == "contact") & (cells["grain"] == "year") & (cells["outcome"] != "no_leg")]
+    seen = leg[leg["level"] == "neighbourhood"]["n"].sum()
+    every = calls[calls["quarter"].str.startswith("2023") & (calls["rollup"] == "behavioral_health")]
+    told["blocks"][0]["shown"] = {"contact": round(seen / int((every["contact"] != "no_leg").sum()), 4)}
+    (folder / "release.json").write_text(json.dumps(told), "utf-8")
+    found = attack([folder], calls)
+    assert any("city city" in cell and cell.endswith("contact uncertain") for cell in found.recovered), found
+
+
+def _copied(folder: Path, target: Path) -> Path:
+    return Path(shutil.copytree(folder, target))
+
+
+def test_what_is_out_stays_out(three):
+    """A cell that an earlier release shows has the same number in every later one, and one that it hides is hidden."""
+    parts = [known([folder]) for folder in three]
+    for early, late in ((0, 1), (1, 2), (0, 2)):
+        then, now = (dict(zip(parts[at].cells, parts[at].n, strict=True)) for at in (early, late))
+        both = [cell for cell in then if cell in now]
+        assert len(both) > 200
+        assert np.array_equal([then[cell] for cell in both], [now[cell] for cell in both], equal_nan=True)
+
+
+def test_every_number_in_measures_is_made_of_shown_cells(three):
+    """rate × population, share × total, rounded numbers per year: all follow from shown cells, so they add nothing."""
+    for folder in three:
+        measures, cells, calls = (
+            pd.read_parquet(folder / f"{name}.parquet") for name in ("measures", "cells", "calls")
+        )
+        key = ["level", "geoid", "need", "leg", "grain", "period"]
+        of_leg = cells[cells["outcome"] != "no_leg"]
+        shown = of_leg.groupby(key).filter(lambda own: own["n"].notna().all()).set_index([*key, "outcome"])["n"]
+        wide = shown.unstack("outcome").fillna(0).astype(int)
+        told = measures[measures["leg"] != ""].set_index(key)
+        assert set(told.index) == set(wide.index)
+        wide = wide.loc[told.index]
+        assert (told["n_calls"] == wide.sum(axis=1)).all()
+        assert (told["at_least"] == wide["unmet"]).all()
+        assert (told["at_most"] == wide["unmet"] + wide["uncertain"]).all()
+        whole = measures[measures["leg"] == ""].set_index(key[:3] + key[4:])["n_calls"]
+        expected = calls.dropna(subset="n").set_index(key[:3] + key[4:])["n"]
+        assert whole.sort_index().equals(expected.sort_index().rename("n_calls"))
+        years = {(one["grain"], one["period"]): one["years"] for one in _told(folder)["periods"]}
+        length = np.array([years[one] for one in measures[["grain", "period"]].itertuples(index=False, name=None)])
+        least = measures["at_least"].fillna(measures["n_calls"]).to_numpy(int)
+        most = measures["at_most"].fillna(measures["n_calls"]).to_numpy(int)
+        low, high = garwood_per_year(least, most, years=1.0)
+        for name, per_year in (("per_year_low", low / length), ("per_year_high", high / length)):
+            assert np.abs(measures[name].to_numpy(float) - per_year).max() < 1.5
+
+
+def _told(folder: Path) -> dict:
+    return json.loads((folder / "release.json").read_text("utf-8"))
+
+
+def test_tables_are_the_same_whatever_the_hidden_numbers_are(three, store):
+    """Order of rows, rows that are there, measures, totals: nothing but shown numbers and states decides them."""
+    blocks = release_ledger.read(store)
+    rng = np.random.default_rng(5)
+    told, other = protected_tables(blocks), protected_tables([_otherwise(block, rng) for block in blocks])
+    for name, table in told.items():
+        pd.testing.assert_frame_equal(table, other[name])
+        written = pd.read_parquet(three[2] / f"{name}.parquet")
+        assert len(written) == len(table) > 100
+        by = [column for column in ORDER if column in table]
+        if name != "measures":
+            assert written[by].equals(written[by].sort_values(by).reset_index(drop=True))
+
+
+def _otherwise(block, rng):
+    closed = block.cells["state"] != "shown"
+    n = block.cells["n"].mask(closed, pd.Series(rng.integers(0, 10_000, len(closed)), index=closed.index))
+    return replace(block, cells=block.cells.assign(n=n))
+
+
+def test_outlines_say_nothing_of_calls(three, store):
+    """Areas stand in the order of the map, with people and no calls; recurring-call areas by need and place."""
+    known_columns = {
+        "level", "geoid", "name", "vintage", "role", "area_km2", "population", "population_moe", "households",
+        "denominator_vintage", "rate_barred",
+    }  # fmt: skip
+    areas = store.read("areas")
+    for level in ("tract", "neighbourhood"):
+        told = json.loads((three[2] / f"areas_{level}.geojson").read_text("utf-8"))["features"]
+        assert [one["properties"]["geoid"] for one in told] == areas.loc[areas["level"] == level, "geoid"].tolist()
+        assert set(told[0]["properties"]) <= known_columns
+    spots = json.loads((three[2] / "hotspots.geojson").read_text("utf-8"))["features"]
+    assert all(set(one["properties"]) == {"number", "need", "class", "status", "peak_block"} for one in spots)
+    needs = [one["properties"]["need"] for one in spots]
+    assert needs == sorted(needs)
 
 
 @pytest.mark.slow
-def test_nothing_hidden_is_found_in_an_earlier_release_beside_a_later_one(two, store, parents):
-    early, late = two
-    learn_periods([*early.told["periods"], *late.told["periods"]])
-    parts = [cells_of(one.folder).assign(truth=_truth(store, one, cells_of(one.folder))) for one in two]
-    cells = pd.concat(parts, ignore_index=True)
-    truth_of = cells.groupby(["need", *CELL])["truth"]
-    assert (truth_of.min() == truth_of.max()).all(), "what is out was counted anew"
-    cells = cells.sort_values("n", na_position="last", kind="stable").drop_duplicates(["need", *CELL])
-    for need in cells["need"].unique():
-        mine = cells[cells["need"] == need].reset_index(drop=True)
-        mine, more = _with_new_quarter(mine)
-        assert more
-        truth = mine["truth"].to_numpy()
-        assert _attacked(mine, truth, [*sums(mine, parents), *more], at_most=40) == ([], []), need
-
-
-def _with_new_quarter(mine):
-    """The new quarter of every cell as a further variable: the later year or whole is the earlier one and it."""
-    names = {
-        "whole": ("2023Q1-2024Q2", "2023Q1-2024Q3"),
-        "year": ("2024Q1-2024Q2", "2024Q1-2024Q3"),
-    }
-    at = {tuple(row): n for n, row in enumerate(mine[CELL].itertuples(index=False, name=None))}
-    rows, more = [], []
-    for (level, geoid, grain, period, leg, outcome, block), number in list(at.items()):
-        if grain not in names or period != names[grain][0]:
-            continue
-        later = at.get((level, geoid, grain, names[grain][1], leg, outcome, block))
-        if later is None:
-            continue
-        quarter = (level, geoid, "quarter", "2024Q3", leg, outcome, block)
-        if quarter not in at:
-            at[quarter] = len(mine) + len(rows)
-            n = mine["truth"].iloc[later] - mine["truth"].iloc[number]
-            rows.append((*quarter, None, "withheld", n))
-        more.append(([number, at[quarter]], later))
-    extra = pd.DataFrame(rows, columns=[*CELL, "n", "state", "truth"])
-    return pd.concat([mine, extra.astype({"n": "Int64"})], ignore_index=True), more
-
-
-def test_without_complements_the_same_attack_finds_hidden_numbers(sample_city, store, policy, parents, tmp_path):
-    city = replace(sample_city, as_of=FIRST)
-    quarters = closed_quarters(city, policy)
-    given = Given(
-        counts=with_levels(base_counts(city, store, policy, quarters)),
-        busy=with_levels(busy_places(store, policy, quarters, threshold=policy.threshold)),
-        policy=policy,
-        complements=False,
-    )
-    choice = choose(given)
-    assert choice is not None
-    tables, _full = protected_tables(choice.parts, choice.rung, quarters)
-    for name in ("calls", "cells", "hours"):
-        tables[name].to_parquet(tmp_path / f"{name}.parquet")
-    cells = cells_of(tmp_path)
-    exact = sum(
-        len(subtracted(mine.reset_index(drop=True), sums(mine.reset_index(drop=True), parents)))
-        for _, mine in cells.groupby("need")
-    )
-    assert exact > 10
-
-
-def test_no_measure_gives_a_hidden_number_back(one):
-    """rate x population and share x total: every number in measures is of a cell whose outcomes are all shown."""
-    measures, cells = one.table("measures"), one.table("cells")
-    key = ["level", "geoid", "need", "leg", "grain", "period"]
-    told = measures[measures["leg"] != ""].merge(cells[cells["outcome"] != "no_leg"], on=key)
-    assert len(told)
-    assert (told["state"] == "shown").all()
-
-
-@pytest.mark.slow
-def test_what_is_out_stays_out(two):
-    """A cell that the earlier release shows has the same number where the later one names it."""
-    early, late = (cells_of(Path(one.folder)) for one in two)
-    both = early.dropna(subset="n").merge(late, on=["need", *CELL], suffixes=("", "_later"))
-    assert len(both) > 20
-    assert (both["n"] == both["n_later"]).all()
+def test_a_partner_who_reads_the_public_releases_too_finds_nothing(sample_city, store, three, calls, tmp_path):
+    partner = build_release(sample_city, store, short_policy(tmp_path, sample_city, slug="partner"), tmp_path / "out")
+    assert attack([partner], calls, shares=False).is_nothing
+    found = attack([partner, *three], calls, shares=False)
+    assert found.is_nothing, (len(found.recovered), len(found.narrow), len(found.rests))
