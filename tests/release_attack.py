@@ -6,7 +6,7 @@ of hours. What any release shows is known; sums over areas, quarters, outcomes a
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,18 @@ Range = tuple[tuple[int, ...], float, float]  # cells whose sum lies between
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """All that releases tell: V variables, their numbers (nan = not shown), least values, sums and ranges of sums.
+    """All that releases tell: V variables, their numbers (nan = not shown), bounds, sums and ranges of sums.
 
-    ``named`` (V,) true for cells that a release names; ``blocks`` the sets of quarters that went out together.
+    ``named`` (V,) true for cells that a release names, ``withheld`` (V,) told as parts of a small total; ``blocks`` the
+    sets of quarters that went out together. Where releases have one symbol for hidden it may be a zero.
     """
 
     cells: tuple[Cell, ...]
     n: NDArray[np.float64]
     low: NDArray[np.float64]
+    high: NDArray[np.float64]
     named: NDArray[np.bool_]
+    withheld: NDArray[np.bool_]
     ties: tuple[Tie, ...]
     ranges: tuple[Range, ...]
     blocks: tuple[frozenset[str], ...]
@@ -48,6 +51,11 @@ class Known:
     def hidden(self) -> NDArray[np.bool_]:
         return self.named & np.isnan(self.n)
 
+    @property
+    def in_one_block(self) -> NDArray[np.bool_]:
+        """(V,) cells that one block holds; the others are sums over blocks."""
+        return np.array([any(cell[3] <= block for block in self.blocks) for cell in self.cells])
+
 
 def known(folders: Sequence[Path]) -> Known:
     """What releases of one audience tell together, told by their files; raises AssertionError where they disagree."""
@@ -55,8 +63,10 @@ def known(folders: Sequence[Path]) -> Known:
     table = pd.concat([_cells(folder, one) for folder, one in zip(folders, told, strict=True)], ignore_index=True)
     shown = table.dropna(subset="n").groupby(KEY)["n"]
     assert (shown.min() == shown.max()).all(), "releases show two numbers of one cell"
-    table = table.assign(low=table["state"].eq("hidden").astype(float))
-    merged = table.groupby(KEY, sort=False)[["n", "low"]].max()
+    withheld = table["state"].to_numpy() == "withheld"
+    never_zero = (table["state"].to_numpy() == "hidden") & withheld.any()
+    table = table.assign(withheld=withheld, low=never_zero.astype(float))
+    merged = table.groupby(KEY, sort=False)[["n", "low", "withheld"]].max()
     blocks = tuple(dict.fromkeys(frozenset(block["quarters"]) for one in told for block in one["blocks"]))
     cells: list[Cell] = list(merged.index)
     at = {cell: number for number, cell in enumerate(cells)}
@@ -72,7 +82,9 @@ def known(folders: Sequence[Path]) -> Known:
         cells=tuple(cells),
         n=np.append(merged["n"].to_numpy(float), np.full(extra, np.nan)),
         low=np.append(merged["low"].to_numpy(float), np.zeros(extra)),
+        high=np.full(len(cells), np.inf),
         named=np.arange(len(cells)) < len(merged),
+        withheld=np.append(merged["withheld"].to_numpy(bool), np.zeros(extra, dtype=bool)),
         ties=tuple(ties),
         ranges=tuple(_share_ranges(table, told[-1], at)),
         blocks=blocks,
@@ -241,6 +253,22 @@ def subtracted(told: Known) -> dict[int, int]:
             numbers[cell] = found[cell] = seen if cell == total else numbers[total] - seen
             todo += of_cell[cell]
     return found
+
+
+def with_rule(told: Known) -> Known:
+    """The same with what the rule of protection says, which anybody can read.
+
+    All parts of a small total are withheld: so what is withheld is small, and a hidden total of which a part is not
+    withheld (with one symbol: of which a part is shown) is not small.
+    """
+    inside = told.in_one_block
+    low = told.low.copy()
+    is_open = told.named & (~np.isnan(told.n) | (~told.withheld & told.withheld.any()))
+    for parts, total in told.ties:
+        whole = told.hidden[total] and inside[total] and not told.withheld[total]
+        if whole and len(parts) > 1 and is_open[list(parts)].any():
+            low[total] = SMALL + 1
+    return replace(told, low=low, high=np.where(told.withheld & inside, SMALL, told.high))
 
 
 def small_rests(told: Known) -> list[tuple[int, int]]:

@@ -16,12 +16,16 @@ from scipy import optimize
 from scipy.sparse import csr_array, vstack
 from scipy.sparse.csgraph import connected_components
 
-from tests.release_attack import SMALL, Known, known, matrix, small_rests, subtracted
+from tests.release_attack import SMALL, Known, known, matrix, small_rests, subtracted, with_rule
 from tests.release_attack_truth import truth
 
 WIDE = 9
 FULL = 500  # cells up to which every cell gets its programmes
 SAMPLE = 12  # programmes for one larger system
+LEFT_OUT = {
+    "shares": False,
+    "rule": False,
+}  # what release.json and the two symbols still tell; see test_release_attacks
 _linprog: Any = optimize.linprog
 _milp: Any = optimize.milp
 
@@ -52,7 +56,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """One component: ``cells`` (m,) variables; ``sums @ x == right``; ``lows <= ranges @ x <= highs``; ``low`` (m,)."""
+    """One component: ``cells`` (m,) variables x, from ``low`` to ``high`` (m,), so that ``sums @ x == right`` and
+    ``lows <= ranges @ x <= highs``."""
 
     cells: NDArray[np.intp]
     sums: csr_array
@@ -61,29 +66,31 @@ class System:
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
     low: NDArray[np.float64]
-    most: float
+    high: NDArray[np.float64]
 
 
-def attack(folders: Sequence[Path], calls: pd.DataFrame, *, shares: bool = True, seed: int = 0) -> Found:
+def attack(
+    folders: Sequence[Path], calls: pd.DataFrame, *, shares: bool = True, rule: bool = True, seed: int = 0
+) -> Found:
     """Everything at once against one release or several that one reader can get.
 
-    ``calls`` (`release_attack_truth.counted`) says what an answer is worth and whether the sums used are true;
-    ``shares`` says whether the shares of tables told in release.json are used too.
+    ``calls`` (`release_attack_truth.counted`) says what an answer is worth and whether the sums used are true.
+    ``shares``: the shares of tables told in release.json are used too; ``rule``: what the rule says of small totals is.
     """
-    told = known(folders)
+    told = with_rule(known(folders)) if rule else known(folders)
     told = told if shares else replace(told, ranges=())
     true = truth(calls, told.cells)
     shown = ~np.isnan(told.n)
     assert (told.n[shown] == true[shown]).all(), "a release shows a number that is not so"
     assert np.abs(matrix(told) @ true).max(initial=0) == 0, "the attack uses a sum that is not one"
-    assert (told.low <= true).all(), "a zero is hidden as if it were a number"
+    assert ((told.low <= true) & (true <= told.high)).all(), "a hidden number is outside of what is known of it"
     assert all(low <= true[list(cells)].sum() <= high for cells, low, high in told.ranges), "a share is not so"
     return _attacked(told, true, np.random.default_rng(seed))
 
 
 def _attacked(told: Known, true: NDArray[np.int64], rng: np.random.Generator) -> Found:
     watched = told.hidden & (true > 0)
-    small = watched & (true <= SMALL) & _in_one_block(told)
+    small = watched & (true <= SMALL) & told.in_one_block
     least, most = true.astype(float), true.astype(float)
     exact = {cell for cell in subtracted(told) if true[cell] > 0}
     narrow: list[int] = []
@@ -112,11 +119,6 @@ def _attacked(told: Known, true: NDArray[np.int64], rng: np.random.Generator) ->
         unsettled=unsettled,
         programmes=programmes,
     )
-
-
-def _in_one_block(told: Known) -> NDArray[np.bool_]:
-    """(V,) of the cells that one block holds: sums over several are protected by their parts, and only to be wide."""
-    return np.array([any(cell[3] <= block for block in told.blocks) for cell in told.cells])
 
 
 def _open(low: float, high: float, is_small: bool) -> bool:
@@ -153,7 +155,7 @@ def systems(told: Known) -> Iterator[System]:
             lows=lows[banded],
             highs=highs[banded],
             low=told.low[unknown[own]],
-            most=max(1000.0, 2 * float(np.nanmax(told.n, initial=0))),
+            high=np.minimum(told.high[unknown[own]], max(1000.0, 2 * float(np.nanmax(told.n, initial=0)))),
         )
 
 
@@ -211,7 +213,7 @@ def _solved(system: System, aim: NDArray[np.float64]) -> NDArray[np.float64] | N
         b_eq=system.right if len(system.right) else None,
         A_ub=limits,
         b_ub=right,
-        bounds=np.column_stack([system.low, np.full(len(system.low), system.most)]),
+        bounds=np.column_stack([system.low, system.high]),
         method="highs",
     )
     if done.status != 0:
@@ -219,7 +221,7 @@ def _solved(system: System, aim: NDArray[np.float64]) -> NDArray[np.float64] | N
     table = np.round(done.x)
     is_whole = np.abs(done.x - table).max() < 1e-6
     meets = not len(system.right) or np.abs(system.sums @ table - system.right).max() < 1e-6
-    return table if is_whole and meets and (table >= system.low).all() else None
+    return table if is_whole and meets and (table >= system.low).all() and (table <= system.high).all() else None
 
 
 def _limits(system: System) -> tuple[csr_array | None, NDArray[np.float64] | None]:
@@ -241,7 +243,7 @@ def _interval(system: System, cell: int) -> tuple[float, float]:
             sign * aim,
             constraints=rules,
             integrality=np.ones(len(aim)),
-            bounds=optimize.Bounds(system.low, np.full(len(aim), system.most)),
+            bounds=optimize.Bounds(system.low, system.high),
             options={"time_limit": 20.0},
         )
         bound = done.mip_dual_bound if done.status == 1 else done.fun

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from geo.gap import garwood_per_year
@@ -21,7 +22,7 @@ from pipelines.release_design import Given
 from pipelines.release_tables import protected_tables
 from pipelines.store import Store
 from tests.release_attack import known
-from tests.release_attack_lp import attack
+from tests.release_attack_lp import LEFT_OUT, attack
 from tests.release_attack_truth import counted
 from tests.releases import short_policy, without_ledger
 
@@ -54,7 +55,7 @@ def calls(store) -> pd.DataFrame:
 
 @pytest.mark.parametrize("which", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]], ids=str)
 def test_nothing_hidden_is_found(three, calls, which):
-    found = attack([three[number] for number in which], calls, shares=False)
+    found = attack([three[number] for number in which], calls, **LEFT_OUT)
     print(found)
     assert found.is_nothing, found
     assert found.hidden > 50
@@ -72,7 +73,14 @@ def test_the_releases_are_of_one_two_and_three_blocks(three):
 @pytest.mark.xfail(strict=True, reason="release.json tells shares of tables whose totals are hidden")
 def test_shares_told_of_tables_give_nothing_away(three, calls):
     """share × total: a share of which the shown part is seen gives the total, and that a hidden cell."""
-    found = attack(three, calls)
+    found = attack(three, calls, rule=False)
+    assert found.is_nothing, found
+
+
+@pytest.mark.xfail(strict=True, reason="withheld and hidden are two symbols, which tell small totals from others")
+def test_what_the_rule_says_of_symbols_gives_nothing_away(three, calls):
+    """A reader who knows the rule reads the symbols: parts of small totals are withheld, parts of others are not."""
+    found = attack(three, calls, shares=False)
     assert found.is_nothing, found
 
 
@@ -82,7 +90,7 @@ def test_without_complements_the_same_attack_finds_hidden_numbers(
     bare = without_ledger(sample_store, tmp_path / "sample")
     monkeypatch.setattr("pipelines.release_build.Given", partial(Given, complements=False))
     city = replace(sample_city, as_of=DAYS[1])
-    found = attack([build_release(city, bare, policy, tmp_path / "out")], calls, shares=False)
+    found = attack([build_release(city, bare, policy, tmp_path / "out")], calls, **LEFT_OUT)
     print(found)
     assert len(found.recovered) > 10
     assert not found.is_nothing
@@ -104,7 +112,7 @@ def test_a_withheld_total_over_blocks_that_is_told_is_found(three, store, calls,
     told.loc[one.index, "state"] = "shown"
     folder = _copied(three[2], tmp_path / "told")
     told.to_parquet(folder / "cells.parquet")
-    found = attack([folder], calls, shares=False)
+    found = attack([folder], calls, **LEFT_OUT)
     assert len(one)
     assert len(found.recovered) >= len(one)
 
@@ -127,7 +135,7 @@ def test_a_share_of_a_hidden_total_is_found(three, calls, tmp_path):
     every = calls[calls["quarter"].str.startswith("2023") & (calls["rollup"] == "behavioral_health")]
     told["blocks"][0]["shown"] = {"contact": round(seen / int((every["contact"] != "no_leg").sum()), 4)}
     (folder / "release.json").write_text(json.dumps(told), "utf-8")
-    found = attack([folder], calls)
+    found = attack([folder], calls, rule=False)
     assert any("city city" in cell and cell.endswith("contact uncertain") for cell in found.recovered), found
 
 
@@ -197,6 +205,22 @@ def _otherwise(block, rng):
     return replace(block, cells=block.cells.assign(n=n))
 
 
+def test_no_number_lies_under_an_empty_cell_of_a_file(three):
+    """Neither the values under the empty cells of a file nor its least and greatest number tell a small one."""
+    for folder in three:
+        for name in ("calls", "cells", "hours"):
+            file = pq.ParquetFile(folder / f"{name}.parquet")
+            at = file.schema_arrow.names.index("n")
+            for group in range(file.num_row_groups):
+                told = file.metadata.row_group(group).column(at).statistics
+                assert told is None or told.min == 0 or told.min > 10
+            column = file.read(["n"]).column("n").combine_chunks()
+            below = np.frombuffer(column.buffers()[1], dtype=np.int64)[: len(column)]
+            empty = column.is_null().to_numpy(zero_copy_only=False)
+            assert empty.any()
+            assert len(np.unique(below[empty])) == 1
+
+
 def test_outlines_say_nothing_of_calls(three, store):
     """Areas stand in the order of the map, with people and no calls; recurring-call areas by need and place."""
     known_columns = {
@@ -217,6 +241,6 @@ def test_outlines_say_nothing_of_calls(three, store):
 @pytest.mark.slow
 def test_a_partner_who_reads_the_public_releases_too_finds_nothing(sample_city, store, three, calls, tmp_path):
     partner = build_release(sample_city, store, short_policy(tmp_path, sample_city, slug="partner"), tmp_path / "out")
-    assert attack([partner], calls, shares=False).is_nothing
-    found = attack([partner, *three], calls, shares=False)
+    assert attack([partner], calls, **LEFT_OUT).is_nothing
+    found = attack([partner, *three], calls, **LEFT_OUT)
     assert found.is_nothing, (len(found.recovered), len(found.narrow), len(found.rests))
