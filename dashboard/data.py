@@ -94,9 +94,7 @@ class Data:
 
     def columns(self, name: str) -> tuple[str, ...]:
         """The columns of a table of the release, none where it has no such table."""
-        import pyarrow.parquet as pq
-
-        return tuple(pq.read_schema(self.release.path(name)).names) if self.has(name) else ()
+        return self.release.columns(name) if self.has(name) else ()
 
     def name_of(self, level: str, geoid: str) -> str:
         """The name of an area, or its id."""

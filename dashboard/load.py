@@ -55,9 +55,7 @@ def load(release: Release) -> Data:
 
 
 def _without_geometry(release: Release, name: str) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    columns = [one for one in pq.read_schema(release.path(name)).names if one != "geometry"]
+    columns = [one for one in release.columns(name) if one != "geometry"]
     return release.table(name, columns)
 
 

@@ -136,7 +136,7 @@ def _gunicorn(server: Flask, writer: AuditWriter | None, *, bind: str, workers: 
 
 
 def _closing(writer: AuditWriter | None) -> Any:
-    def worker_exit(*_: Any) -> None:
+    def worker_exit(_server: Any, _worker: Any) -> None:
         if writer is not None:
             writer.close()
 

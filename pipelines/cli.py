@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines import cli_serve
 from pipelines.cli_release import AuditLog, Releases, register, user, write_map
 
 if TYPE_CHECKING:
@@ -194,12 +195,11 @@ def demo(
     releases: Releases = Path("releases"),
     audit: AuditLog = Path("audit.jsonl"),
     out: Annotated[Path, typer.Option("--out", help="Where the map goes.")] = Path("out"),
-    serve: Annotated[bool, typer.Option(help="Kept for the dashboard; the map is a file until then.")] = False,
+    serve: Annotated[bool, typer.Option(help="End with the dashboard, at --port of this machine.")] = True,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = cli_serve.PORT,
     quiet: Quiet = False,
 ) -> None:
-    """Run the sample city from raw files to the printed gaps and hotspots, its internal release and a map of that."""
-    from pipelines import screen
-    from pipelines import show as shown
+    """Run the sample city from raw files to the printed gaps, its internal release, a map of it and the dashboard."""
     from pipelines.policy import load_policy
     from pipelines.release import build_release, open_release
 
@@ -210,13 +210,21 @@ def demo(
     agreed = load_policy("internal", city=one)
     made = open_release(build_release(one, opened, agreed, releases.resolve(), audit_path=audit.resolve(), who=user()))
     path = write_map(one, made, out / "sample-gap-map.html", purpose="planning", audit=audit.resolve())
-    if quiet:
-        return
+    if not quiet:
+        _print_demo(one, opened, made.folder, path)
+    if serve:
+        cli_serve.serve([one.slug], releases=releases, audit=audit, port=port, quiet=quiet)
+
+
+def _print_demo(one: "City", opened: "Store", made: Path, path: Path) -> None:
+    from pipelines import screen
+    from pipelines import show as shown
+
     console = _console()
     screen.print_gaps(console, shown.gaps(one, opened))
     screen.print_hotspots(console, shown.hotspots(one, opened))
     console.print(screen.counts_table(shown.quality(one, opened)["counts"]))
-    typer.echo(f"\nRelease: {made.folder} - what the policy internal allows; all that people see is made from it.")
+    typer.echo(f"\nRelease: {made} - what the policy internal allows; all that people see is made from it.")
     typer.echo(f"Map: {path} - open it in a browser; it needs no network.")
     typer.echo(
         "Next: unmet show quality sample · unmet show verification sample · unmet release sample --policy public"
@@ -330,6 +338,7 @@ def _dump(value: object) -> str:
 
 
 register(app)
+cli_serve.register(app)
 
 
 def main() -> None:
