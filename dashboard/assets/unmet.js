@@ -220,12 +220,22 @@
     repaint();
     const grid = window.dash_ag_grid;
     if (!document.getElementById("explore-grid") || !grid) { return; }
-    grid.getApiAsync("explore-grid").then((api) => {
-      const node = picked ? api.getRowNode(picked) : null;
-      const now = api.getSelectedNodes()[0];
-      if (node && node !== now) { node.setSelected(true, true); api.ensureNodeVisible(node, "middle"); }
-      if (!node && now) { api.deselectAll(); }
-    }, () => {});
+    grid.getApiAsync("explore-grid").then((api) => mark(api, state.picked, 40), () => {});
+  }
+
+  /* Rows may come a moment after their data: tries again until the chosen one is there. */
+  function mark(api, picked, tries) {
+    if (picked !== state.picked || api.isDestroyed()) { return; }
+    const node = picked ? api.getRowNode(picked) : null;
+    const now = api.getSelectedNodes()[0];
+    if (picked && !node && tries) { setTimeout(() => mark(api, picked, tries - 1), 50); return; }
+    if (node && node !== now) {
+      const show = () => { if (!api.isDestroyed() && picked === state.picked && api.getRowNode(picked)) { api.ensureNodeVisible(api.getRowNode(picked), "middle"); } };
+      window.dash_clientside.set_props("explore-grid", { selectedRows: { ids: [picked] } });
+      show();
+      setTimeout(show, 300);
+    }
+    if (!node && now) { window.dash_clientside.set_props("explore-grid", { selectedRows: [] }); }
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
@@ -257,7 +267,7 @@
         const why = window.dash_clientside.callback_context.triggered.map((one) => one.prop_id);
         const no = window.dash_clientside.no_update;
         if (why.includes("explore-find.value") && found) { return found; }
-        const chosen = why.includes("explore-grid.selectedRows") && selected && selected.length ? selected[0].g : "";
+        const chosen = why.includes("explore-grid.selectedRows") && Array.isArray(selected) && selected.length ? selected[0].g : "";
         return chosen && chosen !== picked ? chosen : no;
       },
       choose: (picked) => { choose(picked); return window.dash_clientside.no_update; },

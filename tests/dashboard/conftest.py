@@ -1,5 +1,6 @@
 """Fixtures of the dashboard's tests: releases of the sample city, apps that serve them, pages in Chromium."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ def public_url(public_folder: Path) -> Iterator[str]:
 
 
 def _served(app: Any) -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, app.server, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -151,7 +151,8 @@ def test_no_overflow_and_no_serious_finding(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     body = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", body))) < 200) == (scheme == "dark")
-    assert page.locator(ROW).first.is_visible()
+    page.locator(".grid-box").scroll_into_view_if_needed()
+    page.wait_for_selector(f"{ROW}.ag-row-selected")
     assert axe(page) == []
     if screen == "phone":
         assert not page.locator("#need").is_visible()
