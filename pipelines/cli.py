@@ -196,7 +196,7 @@ def demo(
     audit: AuditLog = Path("audit.jsonl"),
     out: Annotated[Path, typer.Option("--out", help="Where the map goes.")] = Path("out"),
     serve: Annotated[bool, typer.Option(help="End with the dashboard, at --port of this machine.")] = True,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = cli_serve.PORT,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of the dashboard.")] = cli_serve.PORT,
     quiet: Quiet = False,
 ) -> None:
     """Run the sample city from raw files to the printed gaps, its internal release, a map of it and the dashboard."""

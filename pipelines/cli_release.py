@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from pipelines.city import City
     from pipelines.release import Release
+    from pipelines.store import Store
 
 FAILED = 1
 Releases = Annotated[
@@ -66,7 +67,7 @@ def release(
         typer.echo(_dump({"folder": str(folder), **made.told}))
     elif not quiet:
         typer.echo(f"{folder}")
-        for line in summary(made):
+        for line in [*summary(made), *(shares(opened) if agreed.is_suppressed else [])]:
             typer.echo(f"  {line}")
 
 
@@ -76,13 +77,25 @@ def summary(made: "Release") -> list[str]:
     lines = [f"{told['city_name']}: policy {told['policy']} {told['policy_version']}, release {made.release_id}"]
     design = told["design"]
     lines.append(f"design: {design['rung']}")
-    if "shown" in design:
-        lines.append(
-            "calls still shown: " + ", ".join(f"{name} {share:.0%}" for name, share in design["shown"].items())
-        )
+    if "cells" in design:
         lines.append("cells: " + ", ".join(f"{n:,} {why}" for why, n in design["cells"].items()))
     lines.append("tables: " + ", ".join(f"{name} {one['rows']:,}" for name, one in told["tables"].items()))
     return [*lines, *told["banners"], *told["waivers"], *told["caveats"]]
+
+
+def shares(opened: "Store") -> list[str]:
+    """For the operator only: what share of calls each block shows, and the designs that were tried for the last.
+
+    Not in the release: a share of a table and what it shows give its total.
+    """
+    from pipelines import release_ledger
+
+    lines = ["internal - not for publication:"]
+    blocks = release_ledger.read(opened)
+    for block in blocks:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in block.shown.items())
+        lines.append(f"  {', '.join(block.quarters)}: calls still shown: {told}")
+    return [*lines, *(f"  tried: {line}" for line in blocks[-1].tried)]
 
 
 def gap_map(

@@ -28,7 +28,7 @@ def serve(
         typer.Option("--release", metavar="DIR", help="One release instead of the newest; once for each city."),
     ] = None,
     host: Annotated[str, typer.Option("--host", help="Beyond this machine only with UNMET_AUTH set.")] = HOST,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = PORT,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 2,
     releases: Releases = Path("releases"),
     audit: AuditLog = Path("audit.jsonl"),

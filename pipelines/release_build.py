@@ -202,6 +202,7 @@ def given_up(given: Given) -> list[str]:
 
 
 def _design(block: Block) -> dict[str, Any]:
+    """What a release says of a design. Not what share it shows: with what is shown that would give hidden totals."""
     rung = block.rung
     return {
         "rung": rung.words,
@@ -209,9 +210,7 @@ def _design(block: Block) -> dict[str, Any]:
         "outcomes": [rung.level, rung.period, rung.detail],
         "hours": [rung.hours, rung.hours_of] if rung.hours else [],
         "needs": rung.needs,
-        "shown": block.shown,
         "meets": block.meets,
-        "tried": list(block.tried),
         "cells": why_hidden(block.cells),
     }
 

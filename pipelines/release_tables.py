@@ -9,6 +9,7 @@ from geo.gap import garwood_per_year
 from pipelines.release_counts import LEGS, NO_LEG, Span, period_labels, whole_label, year_label
 from pipelines.release_ledger import Block
 
+HIDDEN = "hidden"  # one symbol: a second one would tell parts of small totals from others
 CELL = ["level", "geoid", "need", "leg", "grain", "period", "variant", "outcome", "n", "state"]
 CALL = ["level", "geoid", "need", "origin", "scope", "grain", "period", "n", "state"]
 HOUR = ["level", "geoid", "need", "leg", "period", "block", "outcome", "n", "state"]
@@ -32,7 +33,7 @@ def block_tables(full: pd.DataFrame, detail: str) -> dict[str, pd.DataFrame]:
             "leg": full["outcome_level"].str.removesuffix("_unmet").where(full["outcome_level"] != "all", ""),
             "outcome": full["outcome"],
             "n": full["n"].astype("Int64").where(shown),
-            "state": full["state"],
+            "state": np.where(shown, "shown", HIDDEN),
             "origin": "community",
             "scope": "in_scope",
             "variant": "default",
@@ -51,7 +52,7 @@ def block_tables(full: pd.DataFrame, detail: str) -> dict[str, pd.DataFrame]:
 def protected_tables(blocks: Sequence[Block]) -> dict[str, pd.DataFrame]:
     """The tables calls, cells, hours and measures of all blocks, with the years and the whole that span several.
 
-    A number over several blocks is the sum of theirs, told where each of them is shown; its state is `withheld` else.
+    A number over several blocks is the sum of theirs, told where each of them is shown and hidden else.
     """
     parts = [block_tables(block.cells, block.rung.detail) for block in blocks]
     alike = {
@@ -110,7 +111,7 @@ def _added(parts: Sequence[pd.DataFrame], period: str) -> pd.DataFrame:
     told = sums.assign(
         period=period,
         n=sums["n"].astype("Int64").where(sums["open"]),
-        state=np.where(sums["open"], "shown", "withheld"),
+        state=np.where(sums["open"], "shown", HIDDEN),
     )
     return told[parts[0].columns]
 

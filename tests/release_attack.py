@@ -258,8 +258,9 @@ def subtracted(told: Known) -> dict[int, int]:
 def with_rule(told: Known) -> Known:
     """The same with what the rule of protection says, which anybody can read.
 
-    All parts of a small total are withheld: so what is withheld is small, and a hidden total of which a part is not
-    withheld (with one symbol: of which a part is shown) is not small.
+    Zeros are shown but where they are parts of a small total, and all parts of a small total are hidden. So a hidden
+    total of which a part is shown is not small, and what is in no total that may be small is not zero. With a second
+    symbol for parts of small totals, those are small, and a total with a hidden part that is none is not.
     """
     inside = told.in_one_block
     low = told.low.copy()
@@ -268,6 +269,11 @@ def with_rule(told: Known) -> Known:
         whole = told.hidden[total] and inside[total] and not told.withheld[total]
         if whole and len(parts) > 1 and is_open[list(parts)].any():
             low[total] = SMALL + 1
+    may_be_zero = ~(told.hidden & inside)
+    for parts, total in told.ties:
+        if np.isnan(told.n[total]) and low[total] <= SMALL:
+            may_be_zero[list(parts)] = True
+    low = np.where(may_be_zero, low, np.maximum(low, 1))
     return replace(told, low=low, high=np.where(told.withheld & inside, SMALL, told.high))
 
 

@@ -22,10 +22,6 @@ from tests.release_attack_truth import truth
 WIDE = 9
 FULL = 500  # cells up to which every cell gets its programmes
 SAMPLE = 12  # programmes for one larger system
-LEFT_OUT = {
-    "shares": False,
-    "rule": False,
-}  # what release.json and the two symbols still tell; see test_release_attacks
 _linprog: Any = optimize.linprog
 _milp: Any = optimize.milp
 

@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from geo.errors import UnmetError
+from pipelines import release_ledger
 from pipelines.audit import verify
 from pipelines.policy import load_policy, policy_hash, release_tables
 from pipelines.release import ReleaseError, build_release, open_release
@@ -50,7 +51,7 @@ def _tree(folder):
 # --- public ---------------------------------------------------------------------------------------
 
 
-def test_a_public_release_says_what_it_is(public, sample_city):
+def test_a_public_release_says_what_it_is(public, sample_city, sample_store):
     told = public.told
     assert told["schema"] == "1.0"
     assert told["city"] == "sample"
@@ -67,7 +68,10 @@ def test_a_public_release_says_what_it_is(public, sample_city):
     assert told["threshold"] == 11
     design = told["design"]
     assert design["meets"]
-    assert min(design["shown"][name] for name in ("calls", "outcomes")) >= 0.8
+    assert "shown" not in design
+    (block,) = release_ledger.read(sample_store)
+    assert min(block.shown[name] for name in ("calls", "outcomes")) >= 0.8
+    assert set(public.table("cells")["state"]) == {"shown", "hidden"}
     assert design["cells"]["primary"] > 0
     assert design["cells"]["complementary"] > 0
 

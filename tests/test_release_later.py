@@ -62,7 +62,7 @@ def test_a_total_over_blocks_is_told_where_each_is_shown(releases, store, policy
     calls = releases[-1].table("calls")
     whole = calls[(calls["grain"] == "whole") & (calls["period"] == "2023Q1-2024Q3")]
     parts = calls[(calls["grain"] == "whole") & calls["period"].isin(["2023Q1-2023Q4", "2024Q1-2024Q3"])]
-    assert set(whole["state"]) == {"shown", "withheld"}
+    assert set(whole["state"]) == {"shown", "hidden"}
     for row in whole.itertuples():
         own = parts[parts["level"].eq(row.level) & parts["geoid"].eq(row.geoid) & parts["need"].eq(row.need)]
         if row.state == "shown":
@@ -125,5 +125,5 @@ def test_a_sum_stops_where_one_block_lacks_the_table():
     assert whole.set_index("outcome")["n"].to_dict() == {"available": 41, "unmet": 30}
     hidden = two.assign(n=pd.array([pd.NA], dtype="Int64"), state="hidden")
     (whole,) = spanning([one, hidden], [["2023Q1"], ["2023Q2"]])
-    assert whole.set_index("outcome")["state"].to_dict() == {"available": "withheld", "unmet": "shown"}
+    assert whole.set_index("outcome")["state"].to_dict() == {"available": "hidden", "unmet": "shown"}
     assert spanning([one, two.assign(leg="place")], [["2023Q1"], ["2023Q2"]]) == []
