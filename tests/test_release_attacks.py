@@ -231,7 +231,6 @@ def test_outlines_say_nothing_of_calls(three, store):
     assert needs == sorted(needs)
 
 
-@pytest.mark.slow
 def test_a_partner_who_reads_the_public_releases_too_finds_nothing(sample_city, store, three, calls, tmp_path):
     partner = build_release(sample_city, store, short_policy(tmp_path, sample_city, slug="partner"), tmp_path / "out")
     assert attack([partner], calls).is_nothing
