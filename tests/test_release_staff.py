@@ -163,13 +163,20 @@ def test_in_a_case_conference_only_open_calls_of_needs_that_may_be_shown(confere
 # --- taken over from the store --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "source"), [("cascade", "cascade"), ("denominators", "counts"), ("type_changes", "type_changes")]
-)
+@pytest.mark.parametrize(("name", "source"), [("cascade", "cascade"), ("denominators", "counts")])
 def test_tables_of_the_store_are_passed_on(internal, sample_store, name, source):
     expected = sample_store.read(source)
     assert len(expected)
     pd.testing.assert_frame_equal(internal.table(name), expected)
+
+
+def test_changes_between_rare_call_types_are_left_out(internal, sample_store):
+    told, every = internal.table("type_changes"), sample_store.read("type_changes")
+    assert 0 < len(told) < len(every)
+    assert len(told.merge(every)) == len(told)
+    for name in ("call_type_initial", "call_type"):
+        common = every.groupby(name)["n_calls"].sum() >= 11
+        assert common[told[name].unique()].all()
 
 
 def test_the_verification_list_is_that_of_the_store(internal, sample_store):
