@@ -27,7 +27,6 @@ from pipelines.release_tables import protected_tables, why_hidden
 from pipelines.release_words import POLICY_FILE, RELEASE_FILE, SCHEMA
 from pipelines.store import Store
 
-TRAVEL = ("walk_kmh", "drive_kmh", "circuity", "walk_min", "drop_off_min", "respond_min")
 Step = Callable[[str], None] | None
 LATE = (
     "{n} calls of quarters that are out differ since they were published; their published numbers stay until the "
@@ -255,10 +254,6 @@ def _unsuppressed(city: City, opened: Store, policy: Policy) -> Made:
         "legs": sorted(set(tables["cells"]["leg"])),
         "design": {"rung": "nothing is hidden"},
         "thresholds": show.thresholds(city),
-        "travel": {
-            **{name: getattr(city.travel, name) for name in TRAVEL},
-            "is_straight_line": not city.travel.matrix,
-        },
         "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in city.windows],
         "travel": {name: value for name, value in asdict(city.travel).items() if name != "matrix"},
         "banners": [show.INTERNAL],
