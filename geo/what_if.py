@@ -1,216 +1,212 @@
-"""What more hours, a new site or one site fewer would reach: sums over past calls, always as at least and at most.
+"""What longer hours, a closed service or a new site would change, as bounds over past calls: reach, never effect.
 
-Reach, not effect: a call counts where a listed service would have been there for it. Nobody knows whether it would
-have been sent, had hands free, or been accepted. Services share calls: gains of several are never added.
+Whether a call is reached is not whether it goes well: a team must be sent, be staffed and be accepted. Numbers are
+calls on file; `a_year` turns them into rounded calls a year. Numbers of two services share calls: never add them.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from geo.access import travel_minutes
 from geo.errors import InputError
 
-HIDDEN: Final = -1
-HOURS: Final = 168
-YEAR_D: Final = 365.25
-BEYOND: Final = 0
-PARTLY: Final = 1
-WITHIN: Final = 2
-_KM_PER_DEGREE: Final = 6371.0088 * np.pi / 180
-_BLOCK: Final = 512
+WEEK = 168
+STEP = 10
 
-Ints = NDArray[np.int64]
+Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Calls: at least `low`, at most `high`. `n_hidden` parts are in neither: `high` is then no upper end."""
+
+    low: int
+    high: int
+    n_hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Past calls whose answer changes, at least and at most; `n_left_out` areas are hidden and in neither number."""
+    """Calls without a listed service now and then, each at least and at most."""
 
-    at_least: int
-    at_most: int
-    n_left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Site:
-    """What a new site reaches. `where` is BEYOND, PARTLY or WITHIN per area (int8), `change` sums their calls."""
-
-    change: Change
-    where: NDArray[np.int8]
+    now: Bounds
+    then: Bounds
 
 
-def what_if_hours(n_calls: ArrayLike, n_sure: ArrayLike, added: ArrayLike) -> Change:
-    """Calls that one service would take in hours added to its week; hours in which it is open hold none.
+def hours(hour_of_week: ArrayLike, n_sure: ArrayLike, n_calls: ArrayLike, *, opened: NDArray[np.bool_]) -> Bounds:
+    """Calls that one service would take if it were also open in the hours `opened`: n_sure at least, n_calls at most.
 
     Args:
-        n_calls: (168,) calls by hour of the week, Monday 0 first, that nothing open could take and this could.
-        n_sure: (168,) those of them of which every answer is on file; at most `n_calls`.
-        added: (168,) whether the hour is added.
+        hour_of_week: rows, 0 (Monday 00:00) to 167, when the service is closed and the calls came.
+        n_sure: rows, calls that it would take for sure.
+        n_calls: rows, calls that it could take, unknown read as yes; no less than `n_sure`.
+        opened: (168,), the hours of the week that are added.
+
+    Raises:
+        InputError: columns of other lengths or ranges.
+
+    >>> hours([3, 30], [1, 2], [4, 8], opened=np.arange(168) < 24)
+    Bounds(low=1, high=4, n_hidden=0)
     """
-    most, sure = _weeks(n_calls, n_sure)
-    chosen = _mask(added)
-    if most.ndim != 1 or chosen.ndim != 1:
-        raise InputError(f"Expected one week of {HOURS} hours, got [{most.shape}] and [{chosen.shape}].")
-    return Change(at_least=int(sure[chosen].sum()), at_most=int(most[chosen].sum()))
+    hour, low, high = _gains(hour_of_week, n_sure, n_calls)
+    if opened.shape != (WEEK,):
+        raise InputError(f"Expected hours of the week of shape [(168,)], got [{opened.shape}].")
+    kept = opened[hour]
+    return Bounds(low=int(low[kept].sum()), high=int(high[kept].sum()))
 
 
-def block_gains(n_calls: ArrayLike, n_sure: ArrayLike, blocks: ArrayLike) -> tuple[Ints, Ints]:
-    """(at least, at most), each services × blocks: what each service would take in each block of hours.
+def best_hours(
+    service: ArrayLike, hour_of_week: ArrayLike, n_sure: ArrayLike, n_calls: ArrayLike, *, blocks: NDArray[np.bool_]
+) -> tuple[Counts, Counts, Counts, Counts]:
+    """Services and blocks of hours by what they would reach: service, block, at least, at most; best first.
 
-    A call stands under each service that could take it, so rows are never added up; blocks of one service may be,
-    where they do not overlap.
+    Sorted by at least, then at most; pairs that reach nothing are left out. Rows are never added over services.
 
     Args:
-        n_calls: services × 168, as for `what_if_hours`.
-        n_sure: services × 168.
-        blocks: blocks × 168, whether an hour is in the block.
+        service: rows, number of the service, 0 or more.
+        hour_of_week, n_sure, n_calls: rows, as `hours`.
+        blocks: blocks × 168, the hours of each.
     """
-    most, sure = _weeks(n_calls, n_sure)
-    chosen = _mask(blocks)
-    if most.ndim != 2 or chosen.ndim != 2:
-        raise InputError(f"Expected services × {HOURS} and blocks × {HOURS}, got [{most.shape}] and [{chosen.shape}].")
-    return sure @ chosen.T.astype(np.int64), most @ chosen.T.astype(np.int64)
+    hour, low, high = _gains(hour_of_week, n_sure, n_calls)
+    who = np.asarray(service, np.int64)
+    if who.shape != hour.shape or (who < 0).any():
+        raise InputError(f"Expected a number of 0 or more for each of [{hour.size}] rows, got [{who.shape}].")
+    if blocks.ndim != 2 or blocks.shape[1] != WEEK:
+        raise InputError(f"Expected blocks × 168 hours, got [{blocks.shape}].")
+    n = int(who.max()) + 1 if who.size else 0
+    sums = []
+    for values in (low, high):
+        weeks = np.bincount(who * WEEK + hour, weights=values, minlength=n * WEEK).reshape(n, WEEK)
+        sums.append(np.rint(weeks @ blocks.T.astype(float)).astype(np.int64))
+    at, block = np.nonzero(sums[1] > 0)
+    found_low, found_high = sums[0][at, block], sums[1][at, block]
+    order = np.lexsort((block, at, -found_high, -found_low))
+    return at[order], block[order], found_low[order], found_high[order]
 
 
-def what_if_close(n_only: int, n_available: int, *, shares_load: bool) -> Change:
-    """Calls that would have had no listed service for sure, were one service closed.
+def extended(now: Bounds, gained: Bounds) -> Change:
+    """Calls without a listed service once `gained` of them would be taken.
 
-    Without it the `n_only` calls that it alone could take are no longer available. Where it `shares_load` with others
-    (duty logs: one team is busy because another is off) more may follow, at most all `n_available` calls.
+    At least falls by all that could be taken, at most only by those that would be for sure.
+
+    >>> extended(Bounds(low=50, high=80), Bounds(low=10, high=20)).then
+    Bounds(low=30, high=70, n_hidden=0)
     """
-    if not 0 <= n_only <= n_available:
-        raise InputError(f"Expected 0 ≤ n_only ≤ n_available, got [{n_only}] and [{n_available}].")
-    return Change(at_least=int(n_only), at_most=int(n_available if shares_load else n_only))
+    if gained.high > now.low:
+        raise InputError(f"Expected to gain no more than the [{now.low}] calls without a service, got [{gained.high}].")
+    return Change(now=now, then=Bounds(low=now.low - gained.high, high=now.high - gained.low, n_hidden=now.n_hidden))
 
 
-def site_distances(shapes: NDArray[np.object_], lon: float, lat: float) -> tuple[Floats, Floats]:
-    """(nearest, farthest) metres in a straight line from a point to each area, each of the length of `shapes`.
+def close(now: Bounds, *, n_calls: int, n_only: int) -> Change:
+    """Calls without a listed service once a service closes: the `n_only` calls that only it would take for sure join.
 
-    `shapes` are polygons in degrees. A flat map about the point is used, true to .2 % at 50 km below 60° of latitude.
+    They are then without a sure one: at most rises by them; at least may stay, where others could take them.
+
+    >>> close(Bounds(low=50, high=80), n_calls=100, n_only=15).then
+    Bounds(low=50, high=95, n_hidden=0)
     """
-    if not (np.isfinite(lon) and np.isfinite(lat) and -180 <= lon <= 180 and -89 <= lat <= 89):
-        raise InputError(f"Expected a point in degrees, got [{lon}, {lat}].")
-    flat = shapely.transform(np.asarray(shapes, dtype=object), lambda xy: local_metres(xy, lon, lat))
-    here = shapely.Point(0.0, 0.0)
-    nearest = np.asarray(shapely.distance(flat, here), dtype=np.float64)
-    points, of = shapely.get_coordinates(flat, return_index=True)
-    farthest = np.full(len(flat), np.nan)
-    np.fmax.at(farthest, of, np.hypot(points[:, 0], points[:, 1]))
-    return nearest, farthest
+    if not 0 <= n_only <= n_calls - now.high:
+        raise InputError(f"Expected at most the [{n_calls - now.high}] calls listed as available, got [{n_only}].")
+    return Change(now=now, then=Bounds(low=now.low, high=now.high + n_only, n_hidden=now.n_hidden))
 
 
-def local_metres(degrees: Floats, lon: float, lat: float) -> Floats:
-    """n × 2 metres east and north of a point from n × 2 degrees (longitude, latitude)."""
-    scale = np.array([np.cos(np.radians(lat)), 1.0]) * _KM_PER_DEGREE * 1000
-    return np.asarray((np.asarray(degrees, dtype=np.float64) - [lon, lat]) * scale, dtype=np.float64)
-
-
-def what_if_site(
-    nearest_m: ArrayLike,
-    farthest_m: ArrayLike,
-    n_least: ArrayLike,
-    n_most: ArrayLike,
-    *,
-    kmh: float,
-    within_min: float,
-    circuity: float = 1.3,
-) -> Site:
-    """Calls that a new site would have in reach, if it took everybody at the hours counted.
-
-    Calls are known by area only: at least those of areas that lie whole within reach, at most those of areas that
-    reach touches. Minutes: straight line × circuity ÷ speed; ≤ `within_min` passes.
+def site(
+    distance_m: ArrayLike, radius_m: ArrayLike, n_calls: ArrayLike, *, within_min: float, kmh: float, circuity: float
+) -> Bounds:
+    """Calls near enough to a new site, from counts of areas: those of areas wholly inside … those of areas touched.
 
     Args:
-        nearest_m: (areas,) metres to the nearest point of each area.
-        farthest_m: (areas,) metres to its farthest point.
-        n_least: (areas,) calls that nothing on record could reach, at least; -1 hidden, which is left out.
-        n_most: (areas,) the same at most; where calls are not told by cause, all that were not taken.
+        distance_m: areas, metres from the site to the centre of the area, NaN where it has none (left out).
+        radius_m: areas, metres from that centre to the farthest point of the area.
+        n_calls: areas, calls that nothing was near enough for; -1 = hidden, left out and counted in `n_hidden`.
+        within_min: how many minutes away a site may be.
         kmh: speed of whoever travels.
-        within_min: threshold in minutes.
+        circuity: metres of street a metre of straight line.
+
+    >>> site([0, 3150, 9000], [100, 100, 100], [5, 7, 11], within_min=10, kmh=25, circuity=1.3)
+    Bounds(low=5, high=12, n_hidden=0)
     """
-    near, far = (np.asarray(one, dtype=np.float64) for one in (nearest_m, farthest_m))
-    least, most = (np.asarray(one, dtype=np.int64) for one in (n_least, n_most))
-    if not (near.shape == far.shape == least.shape == most.shape and near.ndim == 1):
-        raise InputError(f"Expected four arrays of one length, got {[one.shape for one in (near, far, least, most)]}.")
-    if not within_min > 0 or (far < near).any():
-        raise InputError(f"Expected a threshold above 0 and farthest ≥ nearest, got [{within_min}].")
-    touched = travel_minutes(near, kmh=kmh, circuity=circuity) <= within_min
-    whole = touched & (travel_minutes(far, kmh=kmh, circuity=circuity) <= within_min)
-    hidden = (least < 0) | (most < 0)
-    if (least > most)[~hidden].any():
-        raise InputError("Expected calls at least to be at most those at most, got more; swap the arrays.")
-    change = Change(
-        at_least=int(least[whole & ~hidden].sum()),
-        at_most=int(most[touched & ~hidden].sum()),
-        n_left_out=int((hidden & touched).sum()),
+    inside, touched = within(distance_m, radius_m, within_min=within_min, kmh=kmh, circuity=circuity)
+    n = np.asarray(n_calls, np.int64)
+    if n.shape != inside.shape or (n < -1).any():
+        raise InputError(f"Expected a count, or -1 where hidden, for each of [{inside.size}] areas, got [{n.shape}].")
+    shown = n >= 0
+    return Bounds(
+        low=int(n[inside & shown].sum()), high=int(n[touched & shown].sum()), n_hidden=int((touched & ~shown).sum())
     )
-    return Site(change=change, where=np.where(whole, WITHIN, np.where(touched, PARTLY, BEYOND)).astype(np.int8))
 
 
-def site_reach(
-    lon: ArrayLike, lat: ArrayLike, n_calls: ArrayLike, *, kmh: float, within_min: float, circuity: float = 1.3
-) -> Ints:
-    """Calls of the areas whose centre is within reach of each centre, in the order of the areas; for ranking sites.
+def within(
+    distance_m: ArrayLike, radius_m: ArrayLike, *, within_min: float, kmh: float, circuity: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether every point, and whether some point, of each area may be within the minutes of a site; two × (areas,).
 
-    Args:
-        lon, lat: (areas,) centres in degrees.
-        n_calls: (areas,) calls; -1 hidden, which counts as none.
-        kmh, within_min, circuity: as for `what_if_site`.
+    A point of an area is at most `radius_m` farther from the site than its centre, and at most so much nearer.
     """
-    at = np.column_stack([np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)])
-    n = np.maximum(np.asarray(n_calls, dtype=np.int64), 0)
-    if len(n) != len(at) or not within_min > 0:
-        raise InputError(f"Expected calls for each centre and a threshold above 0, got [{len(n)}] for [{len(at)}].")
-    out = np.zeros(len(at), np.int64)
-    if not len(at):
-        return out
-    middle = at.mean(axis=0)
-    flat = local_metres(at, float(middle[0]), float(middle[1]))
-    for start in range(0, len(at), _BLOCK):
-        away = np.hypot(*(flat[start : start + _BLOCK, None] - flat[None]).transpose(2, 0, 1))
-        inside = travel_minutes(away, kmh=kmh, circuity=circuity) <= within_min
-        out[start : start + _BLOCK] = inside @ n
-    return out
+    distance, radius = np.asarray(distance_m, float), np.asarray(radius_m, float)
+    if distance.shape != radius.shape or (radius < 0).any():
+        raise InputError(f"Expected a radius of 0 or more for each distance, got [{distance.shape}], [{radius.shape}].")
+    if not within_min > 0:
+        raise InputError(f"Expected more than 0 minutes, got [{within_min}].")
+    far = travel_minutes(distance + radius, kmh=kmh, circuity=circuity)
+    near = travel_minutes(np.maximum(distance - radius, 0.0), kmh=kmh, circuity=circuity)
+    return np.asarray(far <= within_min), np.asarray(near <= within_min)
 
 
-def after(at_least: int, at_most: int, change: Change, *, more: bool = False) -> tuple[int, int]:
-    """Unmet calls (at least, at most) with a change: fewer by what is reached, or with `more` by what is lost.
+def best_sites(
+    x: ArrayLike, y: ArrayLike, radius_m: ArrayLike, n_calls: ArrayLike, *, within_min: float, kmh: float,
+    circuity: float, most: int = 10,
+) -> tuple[Counts, list[Bounds]]:  # fmt: skip
+    """The centres of areas that are best as a site, best first: rows of the areas, and what each would be near.
 
-    Fewer: at least less all that may be reached, at most less what is reached for sure. More: whether a call that
-    lost its service is unmet or uncertain is not known, so at least stays, and at most rises by the most.
+    Sorted by at least, then at most; those near no call are left out. Each is judged alone: never add them.
+    Centres in metres; the rest as `site`.
     """
-    if not 0 <= at_least <= at_most:
-        raise InputError(f"Expected 0 ≤ at least ≤ at most, got [{at_least}] and [{at_most}].")
-    if more:
-        return at_least, at_most + change.at_most
-    return max(at_least - change.at_most, 0), max(at_most - change.at_least, 0)
+    east, north = np.asarray(x, float), np.asarray(y, float)
+    found = [
+        site(np.hypot(east - a, north - b), radius_m, n_calls, within_min=within_min, kmh=kmh, circuity=circuity)
+        for a, b in zip(east, north, strict=True)
+    ]
+    order = sorted(
+        (at for at, one in enumerate(found) if one.high), key=lambda at: (-found[at].low, -found[at].high, at)
+    )
+    return np.asarray(order[:most], np.int64), [found[at] for at in order[:most]]
 
 
-def per_year(n: int, days: int, *, up: bool, step: int = 10) -> int:
-    """Calls a year in whole steps: rounded up for at most, down for at least, so that a bound stays one."""
-    if n < 0 or days < 1 or step < 1:
-        raise InputError(f"Expected calls ≥ 0 over at least a day and a step ≥ 1, got [{n}], [{days}], [{step}].")
-    steps = n * YEAR_D / days / step
-    return int((np.ceil(steps - 1e-9) if up else np.floor(steps + 1e-9)) * step)
+def a_year(calls: Bounds, *, years: float, step: int = STEP) -> Bounds:
+    """Calls a year, rounded away from certainty: at least down, at most up, to `step` calls.
+
+    >>> a_year(Bounds(low=79, high=81), years=2)
+    Bounds(low=30, high=50, n_hidden=0)
+    """
+    if not (years > 0 and step > 0):
+        raise InputError(f"Expected years and a step above 0, got [{years}], [{step}].")
+    low, high = (np.round(value / years / step, 9) for value in (calls.low, calls.high))
+    return Bounds(low=int(np.floor(low)) * step, high=int(np.ceil(high)) * step, n_hidden=calls.n_hidden)
 
 
-def _weeks(n_calls: ArrayLike, n_sure: ArrayLike) -> tuple[Ints, Ints]:
-    most, sure = np.asarray(n_calls, dtype=np.int64), np.asarray(n_sure, dtype=np.int64)
-    if most.shape != sure.shape or most.shape[-1:] != (HOURS,):
-        raise InputError(f"Expected {HOURS} hours of calls twice, got [{most.shape}] and [{sure.shape}].")
-    if (sure < 0).any() or (sure > most).any():
-        raise InputError("Expected 0 ≤ n_sure ≤ n_calls in every hour, got others.")
-    return most, sure
+def in_metres(lon: ArrayLike, lat: ArrayLike, *, lon0: float, lat0: float) -> tuple[Floats, Floats]:
+    """Metres east and north of a point of the ellipsoid WGS 84, good to a thousandth within 50 km below 60° north.
+
+    >>> [round(float(v)) for v in in_metres(0.01, 45.01, lon0=0.0, lat0=45.0)]
+    [788, 1111]
+    """
+    if not (-180 <= lon0 <= 180 and -85 <= lat0 <= 85):
+        raise InputError(f"Expected a longitude and a latitude, got [{lon0}], [{lat0}].")
+    a, e2, phi = 6378137.0, 0.00669437999014, np.radians(lat0)
+    w = 1 - e2 * np.sin(phi) ** 2
+    east = np.radians(np.asarray(lon, float) - lon0) * a / np.sqrt(w) * np.cos(phi)
+    north = np.radians(np.asarray(lat, float) - lat0) * a * (1 - e2) / w**1.5
+    return np.asarray(east, np.float64), np.asarray(north, np.float64)
 
 
-def _mask(hours: ArrayLike) -> Mask:
-    chosen = np.asarray(hours)
-    if chosen.dtype != np.bool_ or chosen.shape[-1:] != (HOURS,):
-        raise InputError(f"Expected {HOURS} booleans, Monday first, got [{chosen.dtype} {chosen.shape}].")
-    return chosen
+def _gains(hour_of_week: ArrayLike, n_sure: ArrayLike, n_calls: ArrayLike) -> tuple[Counts, Counts, Counts]:
+    hour, low, high = (np.asarray(one, np.int64) for one in (hour_of_week, n_sure, n_calls))
+    if not hour.shape == low.shape == high.shape or hour.ndim != 1:
+        raise InputError(f"Expected three columns of equal length, got [{hour.shape}], [{low.shape}], [{high.shape}].")
+    if ((hour < 0) | (hour >= WEEK) | (low < 0) | (low > high)).any():
+        raise InputError("Expected hours of the week of 0 to 167 and 0 <= n_sure <= n_calls, got others.")
+    return hour, low, high
