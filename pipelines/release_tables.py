@@ -64,7 +64,7 @@ def protected_tables(blocks: Sequence[Block]) -> dict[str, pd.DataFrame]:
     tables = {}
     for name in ("calls", "cells", "hours"):
         own = [part[name] for part in parts]
-        sums = spanning(own, [block.quarters for block in blocks]) if len(blocks) > 1 and alike[name] else []
+        sums = _over_blocks(own, blocks) if len(blocks) > 1 and alike[name] else []
         table = pd.concat([*own, *sums], ignore_index=True)
         by = [column for column in order if column in table.columns]
         tables[name] = table.sort_values(by, kind="stable").reset_index(drop=True)
@@ -73,6 +73,18 @@ def protected_tables(blocks: Sequence[Block]) -> dict[str, pd.DataFrame]:
     for block in blocks:
         lengths |= years_of(block.spans)
     return tables | {"measures": measures(tables["cells"], tables["calls"], lengths)}
+
+
+def _over_blocks(parts: Sequence[pd.DataFrame], blocks: Sequence[Block]) -> list[pd.DataFrame]:
+    """Sums of one table over blocks. Unmet calls beside their causes are a table of its own, which a block may lack."""
+    quarters = [block.quarters for block in blocks]
+    if "outcome" not in parts[0] or blocks[0].rung.detail != "causes":
+        return spanning(parts, quarters)
+    unmet = [part["outcome"].eq("unmet") for part in parts]
+    return [
+        *spanning([part[~rows] for part, rows in zip(parts, unmet, strict=True)], quarters),
+        *spanning([part[rows] for part, rows in zip(parts, unmet, strict=True)], quarters),
+    ]
 
 
 def spanning(parts: Sequence[pd.DataFrame], quarters: Sequence[Sequence[str]]) -> list[pd.DataFrame]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -10,7 +11,8 @@ from geo.errors import UnmetError
 from pipelines import release_build, release_ledger
 from pipelines.release import build_release, open_release
 from pipelines.release_design import choose
-from pipelines.release_tables import spanning
+from pipelines.release_protect import Rung
+from pipelines.release_tables import _over_blocks, spanning
 from pipelines.store import Store
 from tests.releases import short_policy, without_ledger
 
@@ -113,6 +115,22 @@ def test_quarters_that_are_out_for_a_partner_wait_for_the_public(sample_city, st
     release = open_release(build_release(early, store, policy, tmp_path / "out"))
     assert [one["quarters"][-1] for one in release.told["blocks"]] == ["2023Q4"]
     assert not release.table("calls")["period"].str.contains("2024").any()
+
+
+def test_unmet_beside_its_causes_is_summed_only_where_each_block_tells_it():
+    cell = {"level": "city", "geoid": "city", "need": "a", "leg": "respond", "grain": "whole", "variant": "default"}
+    told = [("available", 20), ("spatial", 30), ("temporal", 40), ("unmet", 70)]
+    rows = [{**cell, "period": "2023Q1", "outcome": outcome, "n": n, "state": "shown"} for outcome, n in told]
+    one = pd.DataFrame(rows).astype({"n": "Int64"})
+    two = one[one["outcome"] != "unmet"].assign(period="2023Q2")
+    rung = Rung(calls_level="city", calls_period="year", level="city", period="year", detail="causes", needs="each")
+    blocks = [SimpleNamespace(quarters=(quarter,), rung=rung) for quarter in ("2023Q1", "2023Q2")]
+    sums = pd.concat(_over_blocks([one, two], blocks)).set_index("outcome")["n"].to_dict()
+    assert sums == {"available": 40, "spatial": 60, "temporal": 80}
+    assert (
+        pd.concat(_over_blocks([one, one.assign(period="2023Q2")], blocks)).query("outcome == 'unmet'")["n"].sum()
+        == 140
+    )
 
 
 def test_a_sum_stops_where_one_block_lacks_the_table():
