@@ -28,10 +28,8 @@ from pipelines.release_words import POLICY_FILE, RELEASE_FILE, SCHEMA
 from pipelines.store import Store
 
 Step = Callable[[str], None] | None
-LATE = (
-    "{n} calls of quarters that are out differ since they were published; their published numbers stay until the "
-    "annual revision."
-)
+LATE = "Some calls of quarters that are out were added or corrected since; what was published stays as it is."
+OLDER = "{quarters} are older than what is out and are not added: two sums would have one name."
 WAIT = (
     "{quarters} will be added together with later ones: no design shows {share:.0%} of their calls in every table yet."
 )
@@ -126,10 +124,12 @@ def _protected(
     told_before = {quarter for block in blocks for quarter in block.quarters}
     out = {quarter for block in ledger for quarter in block.quarters}
     known = tuple(span for span in quarters if span.quarter in told_before)
-    fresh = tuple(span for span in quarters if span.quarter not in out)
+    fresh = tuple(span for span in quarters if span.quarter > max(out, default=""))
     banners = []
-    if known and (changed := release_ledger.late(base_counts(city, opened, policy, known), blocks)):
-        banners.append(LATE.format(n=changed))
+    if known and release_ledger.late(base_counts(city, opened, policy, known), blocks):
+        banners.append(LATE)
+    if older := [span.quarter for span in quarters if span.quarter not in out and span not in fresh]:
+        banners.append(OLDER.format(quarters=", ".join(older)))
     entry = _new_block(city, opened, policy, fresh, ledger, release_id, step=step) if fresh else None
     if entry is not None and ledger and not entry.meets:
         banners.append(WAIT.format(quarters=", ".join(entry.quarters), share=policy.min_shown_share))

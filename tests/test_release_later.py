@@ -10,6 +10,7 @@ import pytest
 from geo.errors import UnmetError
 from pipelines import release_build, release_ledger
 from pipelines.release import build_release, open_release
+from pipelines.release_counts import closed_quarters
 from pipelines.release_design import choose
 from pipelines.release_protect import Rung
 from pipelines.release_tables import _over_blocks, spanning
@@ -143,3 +144,14 @@ def test_a_sum_stops_where_one_block_lacks_the_table():
     (whole,) = spanning([one, hidden], [["2023Q1"], ["2023Q2"]])
     assert whole.set_index("outcome")["state"].to_dict() == {"available": "hidden", "unmet": "shown"}
     assert spanning([one, two.assign(leg="place")], [["2023Q1"], ["2023Q2"]]) == []
+
+
+def test_quarters_older_than_what_is_out_are_not_added(sample_city, sample_store, policy, tmp_path, monkeypatch):
+    store = without_ledger(sample_store, tmp_path / "sample")
+    every = closed_quarters(sample_city, policy)
+    monkeypatch.setattr(release_build, "closed_quarters", lambda city, policy: every[3:5])
+    build_release(sample_city, store, policy, tmp_path / "out")
+    monkeypatch.setattr(release_build, "closed_quarters", lambda city, policy: every[2:5])
+    later = open_release(build_release(sample_city, store, policy, tmp_path / "out"))
+    assert [one["quarters"] for one in later.told["blocks"]] == [["2023Q4", "2024Q1"]]
+    assert any(line.startswith("2023Q3 are older") for line in later.told["banners"])
