@@ -200,16 +200,16 @@ def _block(one: Hidden) -> Component:
         html.Li([html.Span(say_or(f"quality.shown.{key}", key)), html.B(f"{share:.0%}")])
         for key, share in one.shown.items()
     ]
-    shares = html.Ul(shown, className="q-list")
+    shares = [html.Div([html.H4(say("quality.share")), html.Ul(shown, className="q-list")])] if shown else []
+    tried = [html.Details([html.Summary(say("quality.tried")), dots(one.tried)])] if one.tried else []
     total = say("quality.cells", shown=count(one.cells.get("shown", 0)), all=count(sum(one.cells.values())))
     return html.Div(
         [
             html.H3(name),
             html.P([html.Span(say("quality.design") + ": ", className="soft"), one.design]),
             html.P(total),
-            html.Div([html.Ul(cells, className="q-list"), html.Div([html.H4(say("quality.share")), shares])],
-                     className="q-two"),
-            html.Details([html.Summary(say("quality.tried")), dots(one.tried)]),
+            html.Div([html.Ul(cells, className="q-list"), *shares], className="q-two"),
+            *tried,
         ],
         className="q-block",
     )  # fmt: skip

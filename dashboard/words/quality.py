@@ -89,7 +89,7 @@ TEXT = {
     "quality.none_found": "Nothing was found.",
     "quality.hidden": "What is hidden in this release",
     "quality.hidden_note": "Small numbers are hidden, and others with them so that no hidden number can be worked "
-    "out. All have one symbol: •. The design that shows most was taken.",
+    "out. All have one symbol: •. The finest design that the policy accepts was taken.",
     "quality.hidden_none": "Nothing is hidden in this release: it is for staff, and internal.",
     "quality.block": "Quarters {first} to {last}",
     "quality.block_one": "Quarter {first}",
