@@ -2,15 +2,16 @@
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dash import Dash
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask_talisman import Talisman
 from werkzeug.exceptions import HTTPException
 
-from dashboard import controls, downloads, guard, pages, palette, routes, shell
+from dashboard import controls, guard, pages, palette, routes, shell
 from dashboard.auth import Auth
-from dashboard.source import LOOK_EVERY_S, Shelf, Source
+from dashboard.source import Shelf, Source
 from dashboard.view import BadView, parse
 from dashboard.words import say
 from pipelines.audit_writer import AuditWriter
@@ -20,7 +21,7 @@ INDEX = """<!DOCTYPE html>
 <html lang="en"><head>{%metas%}<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{%title%}</title>{%favicon%}{%css%}<style>PALETTE</style></head>
 <body>{%app_entry%}<footer hidden>{%config%}{%scripts%}{%renderer%}</footer></body></html>"""
-INNER = ("_dash-", "_reload-hash", "_favicon", "assets/", "r/", "healthz", "download/")
+INNER = ("_dash-", "_reload-hash", "_favicon", "assets/", "r/", "healthz")
 
 
 def create_app(
@@ -30,17 +31,15 @@ def create_app(
     audit: AuditWriter | None = None,
     prefix: str = "/",
     is_https: bool = False,
-    every_s: float = LOOK_EVERY_S,
 ) -> Dash:
     """The app that serves the newest release of a source, under `prefix` (which begins and ends with `/`).
 
-    `how` people sign in (nobody on loopback); `audit` takes a line a view; `is_https` where a proxy ends TLS before it;
-    a newer release is looked for each `every_s`.
+    `how` people sign in (nobody on loopback); `audit` takes a line a view; `is_https` where a proxy ends TLS before it.
 
     Raises:
         ReleaseError: the source has no release that may be opened.
     """
-    shelf = Shelf(source, every_s=every_s)
+    shelf = Shelf(source)
     how = how or Auth(kind="none", users={})
     server = Flask("unmet")
     server.config.update(MAX_CONTENT_LENGTH=guard.LARGEST_BODY, SESSION_COOKIE_SECURE=is_https)
@@ -62,13 +61,15 @@ def create_app(
     there = _pages(shelf)
     _gate_pages(server, shelf, there, prefix)
     guard.protect(server, shelf, how, prefix=prefix)
-    log = guard.logging_once(audit)
-    shell.register(app, there, prefix, log)
+    shell.register(app, there, prefix)
+
+    def log(view: str, what: Any, n_rows: int) -> None:
+        guard.log_view(audit, view, dict(what), n_rows)
+
     controls.register(app)
     for page in there:
         page.register(app, guard.pinned, log)
     routes.register(app, shelf, prefix)
-    downloads.register(app, there, audit, prefix)
     _headers(app, is_https=is_https)
     server.register_error_handler(HTTPException, _plain_error)
     return app
@@ -112,7 +113,7 @@ def _page_error(code: int, text: str, prefix: str) -> Response:
 def _plain_error(error: HTTPException) -> Response:
     answer = Response(f"{error.code} {error.name}\n", status=error.code, mimetype="text/plain")
     for name, value in error.get_headers():
-        if name.lower() in ("www-authenticate", "retry-after"):
+        if name.lower() == "www-authenticate":
             answer.headers[name] = value
     return answer
 
@@ -150,6 +151,4 @@ def _headers(app: Dash, *, is_https: bool) -> None:
         if "Cache-Control" not in answer.headers or "_dash-component-suites" not in request.path:
             answer.headers.setdefault("Cache-Control", "no-store")
         answer.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if "data" in g:
-            answer.headers["X-Unmet-Release"] = guard.pinned().release_id
         return answer
