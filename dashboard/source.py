@@ -8,8 +8,7 @@ from pathlib import Path
 from dashboard.data import Data
 from dashboard.load import load
 from geo.errors import UnmetError
-from pipelines.release import Release, ReleaseError, open_release
-from pipelines.release_words import RELEASE_FILE
+from pipelines.release import Release, ReleaseError, newest_in, open_release
 
 Source = Callable[[], Release]
 LOOK_EVERY_S = 5.0
@@ -24,15 +23,14 @@ def newest(folder: Path) -> Source:
     opened: dict[Path, Release] = {}
 
     def source() -> Release:
-        found = [path.parent for path in folder.glob(f"*/{RELEASE_FILE}")]
-        if not found:
+        found = newest_in(folder)
+        if found is None:
             raise ReleaseError(f"{folder}: expected a release, got [an empty folder]; run `unmet release`")
-        for path in found:
-            if path not in opened:
-                opened[path] = open_release(path)
-        for gone in set(opened) - set(found):
-            del opened[gone]
-        return max(opened.values(), key=lambda one: (str(one.told.get("made_at", "")), one.release_id))
+        if found not in opened:
+            release = open_release(found)
+            opened.clear()
+            opened[found] = release
+        return opened[found]
 
     return source
 

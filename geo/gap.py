@@ -122,7 +122,7 @@ def dispatch(
     if len(received) and (np.diff(received) < 0).any():
         raise InputError("expected calls in order of receipt; sort by (received_at, call_id)")
     result = np.zeros(len(received), np.int8)
-    on_duty = np.column_stack([_teams_on(received, one) for one in duty]) if duty else np.zeros((len(received), 0))
+    on_duty = np.column_stack([teams_on(received, one) for one in duty]) if duty else np.zeros((len(received), 0))
     distance = np.where(np.isnan(minutes), np.inf, minutes)
     busy: list[list[int]] = [[] for _ in duty]
     for call in np.flatnonzero(could.any(axis=1)):
@@ -138,7 +138,7 @@ def dispatch(
     return result
 
 
-def _teams_on(received: NDArray[np.int64], duty: Duty) -> NDArray[np.int64]:
+def teams_on(received: NDArray[np.int64], duty: Duty) -> NDArray[np.int64]:
     """Teams on duty at each instant; a turn is half-open [on, off)."""
     edges = np.concatenate([duty.on, duty.off])
     change = np.concatenate([duty.n_teams, -duty.n_teams])

@@ -129,28 +129,16 @@ def newest(city: "City", policy: str, releases: Path) -> Path:
     """
     from geo.errors import UnmetError
     from pipelines.policy import load_policy
-    from pipelines.release_words import RELEASE_FILE
+    from pipelines.release import newest_in
 
     slug = load_policy(policy, expired_too=True).slug
-    found = [path.parent for path in (releases / city.slug / slug).glob(f"[!.]*/{RELEASE_FILE}")]
-    if not found:
+    found = newest_in(releases / city.slug / slug)
+    if found is None:
         raise UnmetError(
             f"expected a release of {city.slug} under policy {slug}, got none in [{releases}]; "
             f"run `unmet release {city.slug} --policy {policy}` first"
         )
-    return max(found, key=_made)
-
-
-def _made(folder: Path) -> tuple[str, str]:
-    """When a release was made, and its name; "" for one that cannot be read, so that it is never the newest."""
-    import json
-
-    from pipelines.release_words import RELEASE_FILE
-
-    try:
-        return str(json.loads((folder / RELEASE_FILE).read_text("utf-8"))["made_at"]), folder.name
-    except (OSError, ValueError, KeyError, TypeError):
-        return "", folder.name
+    return found
 
 
 def write_map(city: "City", opened: "Release", out: Path, *, purpose: str, audit: Path) -> Path:

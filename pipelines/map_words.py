@@ -1,4 +1,4 @@
-"""Words and figures of the gap map, said the same way everywhere."""
+"""Words and figures of the gap map and of what is printed, said the same way everywhere."""
 
 import unicodedata
 from typing import Any

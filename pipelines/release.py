@@ -108,6 +108,23 @@ def open_release(folder: Path, *, today: date | None = None) -> Release:
     return Release(folder=folder, policy=policy, told=MappingProxyType(told))
 
 
+def newest_in(folder: Path) -> Path | None:
+    """The release made last of those in RELEASES/CITY/POLICY, or None; folders that are still being written are none.
+
+    One that cannot be read is never the newest beside one that can.
+    """
+    found = [path.parent for path in folder.glob(f"[!.]*/{RELEASE_FILE}")]
+    return max(found, key=_made, default=None)
+
+
+def _made(folder: Path) -> tuple[str, str]:
+    """When a release was made, "" where that cannot be read, and its name."""
+    try:
+        return str(json.loads((folder / RELEASE_FILE).read_text("utf-8"))["made_at"]), folder.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", folder.name
+
+
 def _told(folder: Path) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads((folder / RELEASE_FILE).read_text("utf-8"))

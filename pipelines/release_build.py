@@ -16,6 +16,7 @@ from geo.errors import ConfigError, UnmetError
 from pipelines import audit, clock, release_ledger, show
 from pipelines.city import City
 from pipelines.code import code_hash
+from pipelines.map_words import INTERNAL
 from pipelines.policy import Policy, gates, policy_hash, release_tables, waivers
 from pipelines.release_counts import Span, as_of, base_counts, busy_places, closed_quarters, with_levels
 from pipelines.release_design import Given, choose
@@ -126,11 +127,11 @@ def _protected(
     known = tuple(span for span in quarters if span.quarter in told_before)
     fresh = tuple(span for span in quarters if span.quarter > max(out, default=""))
     banners = []
-    if known and release_ledger.late(base_counts(city, opened, policy, known), blocks):
+    if known and release_ledger.late(base_counts(opened, policy, known), blocks):
         banners.append(LATE)
     if older := [span.quarter for span in quarters if span.quarter not in out and span not in fresh]:
         banners.append(OLDER.format(quarters=", ".join(older)))
-    entry = _new_block(city, opened, policy, fresh, ledger, release_id, step=step) if fresh else None
+    entry = _new_block(opened, policy, fresh, ledger, release_id, step=step) if fresh else None
     if entry is not None and ledger and not entry.meets:
         banners.append(WAIT.format(quarters=", ".join(entry.quarters), share=policy.min_shown_share))
         entry = None
@@ -154,7 +155,6 @@ def _protected(
 
 
 def _new_block(
-    city: City,
     opened: Store,
     policy: Policy,
     fresh: tuple[Span, ...],
@@ -168,7 +168,7 @@ def _new_block(
     Raises:
         UnmetError: nothing is out yet and no design holds.
     """
-    base = base_counts(city, opened, policy, fresh)
+    base = base_counts(opened, policy, fresh)
     given = Given(
         counts=with_levels(base),
         busy=with_levels(busy_places(opened, policy, fresh, threshold=policy.threshold)),
@@ -256,7 +256,7 @@ def _unsuppressed(city: City, opened: Store, policy: Policy) -> Made:
         "thresholds": show.thresholds(city),
         "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in city.windows],
         "travel": {name: value for name, value in asdict(city.travel).items() if name != "matrix"},
-        "banners": [show.INTERNAL],
+        "banners": [INTERNAL],
     }
     return Made(tables=tables, told=told, entry=None)
 
@@ -307,7 +307,7 @@ def _write_policy(folder: Path, policy: Policy) -> None:
 
 def _told(city: City, opened: Store, policy: Policy, release_id: str) -> dict[str, Any]:
     versions = opened.manifest.get("versions", {})
-    said = [line for line in show.banners(city, opened) if line != show.INTERNAL]
+    said = [line for line in show.banners(city, opened) if line != INTERNAL]
     return {
         "schema": SCHEMA,
         "release_id": release_id,

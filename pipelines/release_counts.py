@@ -84,7 +84,7 @@ def chain(policy: Policy) -> tuple[str, ...]:
     return tuple(names)
 
 
-def base_counts(city: City, opened: Store, policy: Policy, quarters: tuple[Span, ...]) -> pd.DataFrame:
+def base_counts(opened: Store, policy: Policy, quarters: tuple[Span, ...]) -> pd.DataFrame:
     """Counts `n` by need, the levels of the chain, quarter, block and the outcome of each leg.
 
     Places outside all areas, placeholders and unplaced calls are one area `_elsewhere` of every level but the city.

@@ -111,7 +111,7 @@ def hotspots_table(city: City, opened: Store, policy: Policy) -> pd.DataFrame:
     are not sensitive, and enough residents; numbered anew, so that no id says where its centre was.
     """
     found = opened.read("hotspots")
-    found = found[found["product"].eq("excess") & found["status"].ne("ended")].reset_index(drop=True)
+    found = found[is_running(found)].reset_index(drop=True)
     field = policy.field("hotspot_shapes")
     if field is not None and field.transform == "snap":
         return _snapped(city, opened, policy, found)
@@ -119,10 +119,20 @@ def hotspots_table(city: City, opened: Store, policy: Policy) -> pd.DataFrame:
     if policy.field("hotspot_counts") is not None and policy.audience == "internal":
         columns += ["n_calls", "n_places", "n_weeks", "relative_risk", "p_value", "persistence_share", "peak_share"]
         columns += ["n_peak", "respond_at_least", "respond_at_most", "place_at_least", "place_at_most"]
-    barred = policy.never_points if policy.audience != "internal" else ()
-    found = found[~found["need"].isin(barred)].reset_index(drop=True)
+    found = found[is_for_staff(found, policy)].reset_index(drop=True)
     shapes = np.asarray(shapely.from_wkb(found["geometry"].to_numpy()), dtype=object)
     return found[columns].assign(geometry=shapely.to_wkb(in_degrees(city, shapes)) if len(found) else [])
+
+
+def is_running(found: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows of the store's hotspots are recurring-call areas that have not ended."""
+    return found["product"].eq("excess") & found["status"].ne("ended")
+
+
+def is_for_staff(found: pd.DataFrame, policy: Policy) -> "pd.Series[bool]":
+    """Which of them a release for staff holds: outside `internal` none of a need that is never a point."""
+    barred = policy.never_points if policy.audience != "internal" else ()
+    return is_running(found) & ~found["need"].isin(barred)
 
 
 def _snapped(city: City, opened: Store, policy: Policy, found: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import pandas as pd
 from geo.scan import TOLERANCE
 from pipelines.engine import connect, each, frame, scan
 from pipelines.policy import Policy
+from pipelines.release_open import is_for_staff
 from pipelines.store import Store
 from pipelines.vocabulary import needs as all_needs
 
@@ -19,10 +20,11 @@ def spot_tables(opened: Store, policy: Policy, *, finest: str) -> dict[str, pd.D
     places. A leg that the need does not have is empty. `finest` is SQL of the calls `c` that may be counted here.
     """
     spots = opened.read("hotspots", ["hotspot_id", "product", "need", "status", "x", "y", "radius_m"])
-    barred = policy.never_points if policy.audience != "internal" else ()
-    shown = spots["product"].eq("excess") & spots["status"].ne("ended") & ~spots["need"].isin(barred)
     db = connect(opened.folder)
-    db.register("members", _members(spots[shown], opened.read("places", ["place_id", "place_kind", "x", "y"])))
+    db.register(
+        "members",
+        _members(spots[is_for_staff(spots, policy)], opened.read("places", ["place_id", "place_kind", "x", "y"])),
+    )
     unmet = "u.outcome IN ('spatial', 'barrier', 'temporal')"
     table = frame(
         db,

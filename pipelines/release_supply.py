@@ -18,7 +18,7 @@ from pipelines.engine import connect, frame, scan
 from pipelines.release_teams import Teams, teams_of
 from pipelines.store import Store
 from pipelines.suitability import candidates, reach_by_service
-from pipelines.unmet import LEGS, Asked, Group, _calls_in_scope, _profiles
+from pipelines.unmet import LEGS, Asked, Group, calls_in_scope, profiles
 from pipelines.vocabulary import needs as all_needs
 
 AREA_SERVICE = ["level", "geoid", "service_id", "need", "leg", "n_calls", "n_reached", "minutes_median"]
@@ -66,7 +66,7 @@ def supply_tables(opened: Store, levels: Sequence[str], *, finest: str) -> dict[
     """
     places = opened.read("places")
     places = places[places["x"].notna() & (places["place_kind"] != "placeholder")].reset_index(drop=True)
-    asked = _calls_in_scope(opened.folder, opened.path("calls"), places)
+    asked = calls_in_scope(opened.folder, opened.path("calls"), places)
     by_hour = _may_be_counted(opened, asked, finest)
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in PARTS}
     for leg in LEGS:
@@ -118,7 +118,7 @@ def _listed(opened: Store, places: pd.DataFrame, own: Asked, leg: str) -> list[t
         is_own = own.need == name
         if is_own.any():
             tests = candidates(services, places, reach, need=name, leg=leg, travel=travel)
-            groups.append(_profiles(need, np.flatnonzero(is_own), own.pick(is_own), tests))
+            groups.append(profiles(need, np.flatnonzero(is_own), own.pick(is_own), tests))
     teams = teams_of(own, groups, services, opened.read("duty")) if leg == "respond" else Teams.none(len(own.row))
     return [_answers(group, leg, teams) for group in groups]
 

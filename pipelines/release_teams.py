@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geo import gap
 from geo.gap import NO, YES
-from pipelines.unmet import Asked, Group, _duty_of
+from pipelines.unmet import Asked, Group, duty_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def teams_of(own: Asked, groups: Sequence[Group], services: pd.DataFrame, duty: 
     if not names:
         return Teams.none(len(own.row))
     takes, could, minutes, job_s = _asked_of(own, groups, names)
-    turns = tuple(_duty_of(duty, name) for name in names)
+    turns = tuple(duty_of(duty, name) for name in names)
     several = takes.sum(axis=1) > 1
     call, team = np.nonzero(takes & several[:, None])
     asked = np.zeros((len(call), len(names)), bool)
@@ -68,7 +68,7 @@ def teams_of(own: Asked, groups: Sequence[Group], services: pd.DataFrame, duty: 
     )
     ready = takes & (result[len(call) :] == 2)[:, None]
     ready[call, team] = result[: len(call)] == 1
-    on = np.column_stack([_on_duty(own.received_s, one) for one in turns])
+    on = np.column_stack([gap.teams_on(own.received_s, one) > 0 for one in turns])
     return Teams(names=tuple(names), on=on, could_take=ready)
 
 
@@ -91,10 +91,3 @@ def _asked_of(
             could[rows, team] |= (s != NO) & (b != NO)
             minutes[rows, team] = group.found.minutes[group.calls.place[placed], column]
     return takes, could, minutes, job_s
-
-
-def _on_duty(received: NDArray[np.int64], turns: gap.Duty) -> NDArray[np.bool_]:
-    """Whether any turn has begun and not ended; a turn is half-open."""
-    begun = np.searchsorted(np.sort(turns.on), received, side="right")
-    ended = np.searchsorted(np.sort(turns.off), received, side="right")
-    return np.asarray(begun > ended, dtype=bool)

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.show import band, share
+from pipelines.map_words import band, share
 
 WIDE = 126
 NOT_RECORDED = {

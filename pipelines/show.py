@@ -7,19 +7,12 @@ import pandas as pd
 
 from pipelines.city import City
 from pipelines.engine import connect, each, frame, scan
+from pipelines.map_words import HEADLINES, INTERNAL, LEG_WORDS
 from pipelines.store import Store
 from pipelines.vocabulary import needs as all_needs
 
-LEG_WORDS = {"contact": "someone to contact", "respond": "someone to respond", "place": "a place to go"}
-HEADLINES = {
-    "contact": "calls with no staffed line to take them",
-    "respond": "calls with no suitable responder on duty",
-    "place": "calls with no open place to go",
-}
-ONE_NUMBER_WITHIN = 0.10
 LEAST_YEARS = 0.5
 DEFAULT_NEED = "mental_health"
-INTERNAL = "internal - not for publication"
 NOT_ADDED = "Needs are counted apart and never added into one number."
 DISCLAIMER = (
     "Police answered every call counted as police-answered; unmet describes services, not officers. A planning "
@@ -220,29 +213,6 @@ def thresholds(city: City) -> list[str]:
         "emergency departments are the fallback being measured and do not count (variant: with_ed)",
         "care by appointment does not count",
     ]
-
-
-def band(at_least: int, at_most: int) -> str:
-    """One number where the two differ by at most 10 % of at most, else `at least … at most …`.
-
-    >>> band(95, 100), band(10, 100)
-    ('95', 'at least 10, at most 100')
-    """
-    if at_most - at_least <= ONE_NUMBER_WITHIN * at_most:
-        return f"{at_least:,}"
-    return f"at least {at_least:,}, at most {at_most:,}"
-
-
-def share(at_least: int, at_most: int, n: int) -> str:
-    """The same as a share of calls.
-
-    >>> share(10, 100, 200)
-    '5-50 %'
-    """
-    if not n:
-        return "-"
-    low, high = (f"{value / n:.0%}"[:-1] for value in (at_least, at_most))
-    return f"{low} %" if low == high or at_most - at_least <= ONE_NUMBER_WITHIN * at_most else f"{low}-{high} %"
 
 
 def hotspots(city: City, opened: Store, *, need: str | None = None, product: str = "excess") -> dict[str, Any]:

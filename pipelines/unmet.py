@@ -51,7 +51,7 @@ def unmet(
 ) -> dict[str, object]:
     """`unmet`, a row per call in scope and leg, and `verification`, the services whose answers would move most."""
     located = places[places["x"].notna() & (places["place_kind"] != "placeholder")].reset_index(drop=True)
-    asked = _calls_in_scope(work, calls, located)
+    asked = calls_in_scope(work, calls, located)
     by_service = reach_by_service(reach, located)
     supply = Supply(city=city, places=located, services=services, reach=by_service, duty=duty)
     columns: dict[str, list[NDArray[np.generic]]] = {"row": [], "leg": [], "is_recorded": []}
@@ -126,7 +126,7 @@ class Asked:
         return self.pick(chosen & (self.tier == 0) if leg == "contact" else chosen)
 
 
-def _calls_in_scope(work: Path, calls: Path, located: pd.DataFrame) -> Asked:
+def calls_in_scope(work: Path, calls: Path, located: pd.DataFrame) -> Asked:
     db = connect(work)
     db.register("located", located[["place_id"]].assign(place=np.arange(len(located))))
     table: Any = db.sql(
@@ -215,10 +215,10 @@ def _groups(supply: Supply, asked: Asked, leg: str, *, travel_factor: float, wit
             with_ed=with_ed,
         )
         calls = asked.pick(np.isin(np.arange(len(asked.row)), at))
-        yield _profiles(need, at, calls, found)
+        yield profiles(need, at, calls, found)
 
 
-def _profiles(need: Need, at: NDArray[np.int64], calls: Asked, found: Candidates) -> Group:
+def profiles(need: Need, at: NDArray[np.int64], calls: Asked, found: Candidates) -> Group:
     """The distinct combinations of suitable services, tier, caller and dates among a need's calls."""
     placed = calls.place >= 0
     kind_of_place = _row_numbers(found.place_state, base=3)
@@ -271,11 +271,11 @@ def _simulate(supply: Supply, asked: Asked, groups: tuple[Group, ...]) -> NDArra
                 takes[rows, team] |= (s == YES) & (b == YES)
                 could[rows, team] |= (s != NO) & (b != NO)
                 minutes[rows, team] = group.found.minutes[group.calls.place[placed], column]
-    duty = tuple(_duty_of(supply.duty, team) for team in teams)
+    duty = tuple(duty_of(supply.duty, team) for team in teams)
     return gap.dispatch(asked.received_s, takes, could, minutes, job_s, duty)
 
 
-def _duty_of(duty: pd.DataFrame, team: str) -> gap.Duty:
+def duty_of(duty: pd.DataFrame, team: str) -> gap.Duty:
     own = duty[duty["service_id"] == team]
     on, off = (own[name].dt.as_unit("s").astype("int64").to_numpy() for name in ("on_at", "off_at"))
     return gap.Duty(on=on, off=off, n_teams=own["n_teams"].to_numpy(np.int64))

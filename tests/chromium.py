@@ -4,7 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
+ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -12,6 +19,23 @@ def find() -> str | None:
     """The path of a Chromium: UNMET_CHROMIUM, else one on PATH, else None."""
     named = os.environ.get("UNMET_CHROMIUM")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def launched() -> Iterator[Any]:
+    """A headless Chromium that asks for nothing by itself; tests skip without one only where that is allowed."""
+    import pytest
+
+    path = find()
+    if path is None:
+        if os.environ.get("UNMET_ALLOW_NO_BROWSER") == "1":
+            pytest.skip("no Chromium, and UNMET_ALLOW_NO_BROWSER=1")
+        pytest.fail("no Chromium found: set UNMET_CHROMIUM, or run `python -m tests.chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=path, args=ARGS)
+        yield opened
+        opened.close()
 
 
 def main() -> int:

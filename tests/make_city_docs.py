@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipelines import clock, show
+from pipelines import clock, map_words, show
 from pipelines.city import City, load_city
 from pipelines.flow import run
 from pipelines.store import Store
@@ -137,7 +137,7 @@ def _unmet(told: dict[str, Any]) -> Iterator[str]:
         numbers = (
             one[name] for name in ("n_calls", "available", "spatial", "barrier", "temporal", "at_least", "at_most")
         )
-        share = show.share(one["at_least"], one["at_most"], one["n_calls"])
+        share = map_words.share(one["at_least"], one["at_most"], one["n_calls"])
         rows.append([one["label"], one["leg_words"], *(f"{n:,}" for n in numbers), share])
     head = ["reason", "leg", "in scope", "available", "spatial", "barrier", "temporal", "at least", "at most", "share"]
     if rows:

@@ -13,7 +13,7 @@ import shapely
 
 from geo.errors import UnmetError
 from pipelines import map_words as words
-from pipelines import maps, show
+from pipelines import maps, screen, show
 from pipelines.map_cells import HIDDEN_CLASS, NOT_ON_RECORD, TOO_FEW, share_class
 from pipelines.map_data import map_data
 from pipelines.map_words import plain
@@ -69,8 +69,8 @@ def test_share_classes_hold_their_lower_limit() -> None:
 def test_words_are_those_of_the_command_line() -> None:
     assert (words.LEG_WORDS, words.HEADLINES, words.INTERNAL) == (show.LEG_WORDS, show.HEADLINES, show.INTERNAL)
     for least, most, n in ((0, 0, 0), (0, 5, 9), (95, 100, 200), (10, 100, 200), (89, 99, 99), (7, 7, 7)):
-        assert words.band(least, most) == show.band(least, most)
-        assert words.share(least, most, n) == show.share(least, most, n)
+        assert words.band(least, most) == screen.band(least, most)
+        assert words.share(least, most, n) == screen.share(least, most, n)
 
 
 def test_rolled_up_call_reasons_are_named_by_those_in_them() -> None:

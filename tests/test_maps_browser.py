@@ -1,6 +1,5 @@
 """The gap map in Chromium: fetches nothing, says what the release says, works by keyboard and in each scheme."""
 
-import os
 import re
 from collections.abc import Iterator
 from itertools import combinations
@@ -9,16 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipelines import maps, show
+from pipelines import map_words, maps
 from pipelines.map_words import NOT_SHOWN, plain
 from tests import chromium
+from tests.chromium import SCREENS
 from tests.map_store import NAMES, gaps, make_public, make_release
-
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +27,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = chromium.find()
-    if path is None:
-        if os.environ.get("UNMET_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and UNMET_ALLOW_NO_BROWSER=1")
-        pytest.fail("no Chromium found: set UNMET_CHROMIUM, or run `python -m tests.chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=ARGS)
-        yield opened
-        opened.close()
+    yield from chromium.launched()
 
 
 @pytest.fixture
@@ -105,10 +89,9 @@ def _class_colour(page: Any, name: str) -> list[int]:
 
 
 def _expected_lead(row: Any) -> str:
-    band = show.band(int(row.n_at_least), int(row.n_at_most))
-    share = (
-        show.share(int(row.n_at_least), int(row.n_at_most), int(row.n_calls)).replace("-", "–").replace(" %", "\u00a0%")
-    )
+    band = map_words.band(int(row.n_at_least), int(row.n_at_most))
+    share = map_words.share(int(row.n_at_least), int(row.n_at_most), int(row.n_calls))
+    share = share.replace("-", "–").replace(" %", "\u00a0%")
     return f"{band[0].upper()}{band[1:]} of {row.n_calls:,} calls in scope ({share})"
 
 
@@ -192,7 +175,7 @@ def test_panel_and_hover_say_what_the_gaps_table_says(open_map: Any) -> None:
         page.mouse.move(x - 1, y)
         page.wait_for_timeout(80)  # Leaflet hears moves at most every 32 ms
         page.mouse.move(x, y)
-        band = show.band(int(row.n_at_least), int(row.n_at_most))
+        band = map_words.band(int(row.n_at_least), int(row.n_at_most))
         tip = page.locator(".leaflet-tooltip")
         assert plain(NAMES[at]) in tip.inner_text()
         assert f"{band} of {row.n_calls:,} calls" in tip.inner_text()

@@ -13,7 +13,7 @@ from geo.errors import UnmetError
 from pipelines import release_ledger
 from pipelines.audit import verify
 from pipelines.policy import load_policy, policy_hash, release_tables
-from pipelines.release import ReleaseError, build_release, open_release
+from pipelines.release import ReleaseError, build_release, newest_in, open_release
 from pipelines.store import Store
 from tests.releases import bytes_of, short_policy
 
@@ -288,6 +288,15 @@ def test_a_release_that_is_not_as_it_was_made_is_not_opened(public, tmp_path, ch
     (folder / "policy.toml").write_bytes((public.folder / "policy.toml").read_bytes())
     with pytest.raises(ReleaseError, match=message):
         open_release(folder)
+
+
+def test_the_newest_release_is_never_one_that_is_still_being_written(tmp_path):
+    assert newest_in(tmp_path) is None
+    for name, told in (("b", '{"made_at": "2025-01-01"}'), ("a", '{"made_at": "2025-02-01"}'), ("z", "broken"),
+                       (".c.tmp", '{"made_at": "2025-03-01"}')):  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "release.json").write_text(told, "utf-8")
+    assert newest_in(tmp_path) == tmp_path / "a"
 
 
 def test_a_folder_without_a_release_is_refused(tmp_path):

@@ -1,7 +1,6 @@
 """Fixtures of the dashboard's tests: releases of the sample city, apps that serve them, pages in Chromium."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +18,8 @@ from pipelines.policy import load_policy
 from pipelines.release import build_release, open_release
 from pipelines.store import Store
 from tests import chromium
+from tests.chromium import SCREENS
 from tests.releases import short_policy
-
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-SCREENS = {"desk": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="session")
@@ -85,17 +79,7 @@ def _served(app: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    path = chromium.find()
-    if path is None:
-        if os.environ.get("UNMET_ALLOW_NO_BROWSER") == "1":
-            pytest.skip("no Chromium, and UNMET_ALLOW_NO_BROWSER=1")
-        pytest.fail("no Chromium found: set UNMET_CHROMIUM, or run `python -m tests.chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=ARGS)
-        yield opened
-        opened.close()
+    yield from chromium.launched()
 
 
 @pytest.fixture
